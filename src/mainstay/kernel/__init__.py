@@ -1,0 +1,1 @@
+"""What every service stands on: errors, units of work, storage, HTTP, logs. Knows no service."""

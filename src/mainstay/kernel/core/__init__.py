@@ -1,0 +1,1 @@
+"""The pure part: no SQL, no HTTP, no I/O."""

@@ -1,0 +1,62 @@
+"""Events: facts about an aggregate, told to listeners in the process and, with PostgreSQL, to the outbox."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from mainstay.kernel.core.clock import now
+from mainstay.kernel.core.ids import uuid7
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to one aggregate. A service names its own: `class PetSold(Event): type = "pet.sold"`."""
+
+    type: ClassVar[str]
+    aggregate_type: ClassVar[str]
+
+    aggregate_id: str
+    aggregate_version: int
+    data: Mapping[str, object]
+    """The payload: what json can carry, and datetimes, dates and UUIDs."""
+    tenant: str = ""
+    id: UUID = field(default_factory=uuid7)
+    occurred_at: datetime = field(default_factory=now)
+
+
+Listener = Callable[[Event], Awaitable[None]]
+
+
+class BackgroundTasks(Protocol):
+    """Takes work that is to be done after the answer has been sent (Starlette's class of this name fits)."""
+
+    def add_task(self, func: Callable[[Event], Awaitable[None]], event: Event, /) -> None:
+        """Remember the call for later."""
+
+
+class EventBus:
+    """Tells the listeners of this process what was committed. A listener that fails is logged, nothing more."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener` with every event from now on."""
+        self._listeners.append(listener)
+
+    def publish(self, event: Event, background_tasks: BackgroundTasks) -> None:
+        """Hand a committed event to the listeners, who run once the answer has been sent."""
+        if self._listeners:
+            background_tasks.add_task(self._deliver, event)
+
+    async def _deliver(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                await listener(event)
+            except Exception:
+                logger.exception("a listener failed on %s", event.type)
