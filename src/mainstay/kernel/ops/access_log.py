@@ -1,0 +1,51 @@
+"""One line for each request. Never a body, a query, a token or an address."""
+
+import logging
+import sys
+from contextlib import suppress
+
+import orjson
+import structlog
+
+from mainstay.kernel.core.clock import now
+
+_NAME = "mainstay.access"
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
+
+class AccessLog:
+    """Writes the lines, as JSON or for a person's eyes.
+
+    The JSON line is written by hand: it has the keys of every other line, and through structlog and logging it would
+    cost 60 us instead of 5, more than the routing of the request.
+    """
+
+    def __init__(self, *, json: bool) -> None:
+        self._write = _write_json if json else _write_console
+        self._logger = logging.getLogger(_NAME)
+
+    def line(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+        """Write a line, where the log level lets it through. `route` is the template, not the path."""
+        if self._logger.isEnabledFor(logging.INFO):
+            self._write(method, route, status, round(seconds * 1000, 2), request_id)
+
+
+def _write_json(method: str, route: str, status: int, ms: float, request_id: str) -> None:
+    line = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "ms": ms,
+        "event": "request",
+        "request_id": request_id,
+        "level": "info",
+        "logger": _NAME,
+        "timestamp": now(),
+    }
+    with suppress(OSError, ValueError):  # nobody reads any more: no reason to break off a request
+        sys.stdout.buffer.write(orjson.dumps(line, option=_OPTIONS))
+        sys.stdout.buffer.flush()
+
+
+def _write_console(method: str, route: str, status: int, ms: float, _request_id: str) -> None:
+    structlog.get_logger(_NAME).info("request", method=method, route=route, status=status, ms=ms)
