@@ -1,0 +1,39 @@
+"""Writing events to the outbox table (reading them is the relay's)."""
+
+from typing import Any
+
+import orjson
+
+from mainstay.kernel.core.context import request_context
+from mainstay.kernel.core.events import Event
+
+COLUMNS = (
+    ("tenant_id", "text"),
+    ("id", "uuid"),
+    ("aggregatetype", "text"),
+    ("aggregateid", "text"),
+    ("aggregateversion", "bigint"),
+    ("type", "text"),
+    ("payload", "jsonb"),
+    ("request_id", "text"),
+    ("traceparent", "text"),
+    ("created_at", "timestamptz"),
+)
+"""Column and type of each value of an event, in the order of `values`."""
+
+
+def values(event: Event) -> tuple[Any, ...]:
+    """What stands in the outbox for an event."""
+    context = request_context.get()
+    return (
+        event.tenant,
+        event.id,
+        event.aggregate_type,
+        event.aggregate_id,
+        event.aggregate_version,
+        event.type,
+        orjson.dumps(event.data, option=orjson.OPT_UTC_Z).decode(),
+        context and context.request_id,
+        context and context.traceparent,
+        event.occurred_at,
+    )
