@@ -1,0 +1,1 @@
+"""Everything that knows FastAPI, Starlette and uvicorn."""

@@ -1,0 +1,165 @@
+"""What an operation promises, said once beside it: the route class keeps it, OpenAPI tells it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from mainstay.kernel.core.errors import (
+    DomainError,
+    InternalError,
+    Invalid,
+    InvalidHeader,
+    Malformed,
+    PreconditionFailed,
+    PreconditionRequired,
+    RequestTimeout,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from mainstay.kernel.core.unit import IdempotencyKeyReused, RequestInProgress
+from mainstay.kernel.http.errors import JSON, PROBLEM, STATUS, ErrorResponse
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Responses = dict[int | str, dict[str, Any]]
+
+_CONTRACT = "__contract__"
+
+
+class Need(Enum):
+    """Whether an operation looks at a header."""
+
+    NONE = auto()
+    OPTIONAL = auto()
+    REQUIRED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """The errors an operation can answer and the headers it reads."""
+
+    errors: tuple[type[DomainError], ...] = ()
+    if_match: Need = Need.NONE
+    idempotency: Need = Need.NONE
+    etag: bool = False
+    """Whether its answer carries one resource in one version."""
+    stored: bool = True
+    """Whether it needs the database."""
+
+    def all_errors(self, *, has_body: bool) -> list[type[DomainError]]:
+        """The declared errors and those that follow from the rest."""
+        errors: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, Invalid, InternalError]
+        if self.stored:
+            errors.append(Unavailable)
+        if has_body:
+            errors += (RequestTimeout, TooLarge, UnsupportedMediaType)
+        if self.if_match is not Need.NONE:
+            errors.append(PreconditionFailed)
+        if self.if_match is Need.REQUIRED:
+            errors.append(PreconditionRequired)
+        if self.idempotency is not Need.NONE:
+            errors += (IdempotencyKeyReused, RequestInProgress)
+        return errors
+
+
+def answers(*errors: type[DomainError], **promises: Any) -> Callable[[Endpoint], Endpoint]:
+    """Declare an endpoint's contract: `@answers(PetNotFound, if_match=Need.REQUIRED, etag=True)`."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _CONTRACT, Contract(errors=errors, **promises))
+        return endpoint
+
+    return declare
+
+
+def contract_of(endpoint: Callable[..., Any]) -> Contract:
+    """What was declared. Raises TypeError where nothing was: an operation without a contract cannot be documented."""
+    contract = getattr(endpoint, _CONTRACT, None)
+    if not isinstance(contract, Contract):
+        raise TypeError(f"{endpoint.__qualname__} has no contract: put @answers(…) below its route decorator")
+    return contract
+
+
+def responses(contract: Contract, method: str, status: int, *, has_body: bool) -> Responses:
+    """The OpenAPI responses that an operation's contract adds to what FastAPI finds by itself."""
+    return {**_success(contract, method, status), **_failures(contract.all_errors(has_body=has_body))}
+
+
+def _success(contract: Contract, method: str, status: int) -> Responses:
+    if not contract.etag:
+        return {}
+    headers = {**_ETAG, **(_LOCATION if status == 201 else {})}  # noqa: PLR2004 - Created
+    if contract.idempotency is not Need.NONE:
+        headers |= _REPLAYED
+    found: Responses = {status: {"headers": headers}}
+    if method == "GET":
+        found[304] = {"description": "The caller has this version already.", "headers": _ETAG}
+    return found
+
+
+def _failures(errors: Iterable[type[DomainError]]) -> Responses:
+    """Those of one status together."""
+    found: Responses = {}
+    for error in sorted(set(errors), key=lambda error: (STATUS[error.kind], error.code)):
+        content = {JSON: {"examples": {}}, PROBLEM: {"schema": _PROBLEM}}
+        response = found.setdefault(STATUS[error.kind], {"model": ErrorResponse, "description": "", "content": content})
+        response["description"] = f"{response['description']} `{error.code}`: {error.message}".strip()
+        response["content"][JSON]["examples"][error.code] = {"value": _example(error)}
+        if issubclass(error, PreconditionFailed):
+            response["headers"] = _ETAG
+        elif error.retry_after is not None:
+            response["headers"] = _RETRY_AFTER
+    return found
+
+
+def header_parameters(contract: Contract, method: str) -> list[dict[str, Any]]:
+    """The OpenAPI parameters for the headers that the kernel reads by hand."""
+    parameters = []
+    if contract.if_match is not Need.NONE:
+        parameters.append(
+            _header("If-Match", 'The ETag of the version to change, such as `"3"`; or `*`.', contract.if_match, **_TAG)
+        )
+    if contract.idempotency is not Need.NONE:
+        description = "A name for this request, the same in every retry of it: it is carried out once."
+        parameters.append(_header("Idempotency-Key", description, contract.idempotency, **_KEY))
+    if contract.etag and method == "GET":
+        parameters.append(_header("If-None-Match", "The ETag of the version at hand.", Need.OPTIONAL, examples=['"1"']))
+    return parameters
+
+
+_TAG = {"pattern": r'^(\*|(W/)?"[!#-~]*"|0|[1-9][0-9]*)$', "examples": ['"1"']}
+_KEY = {
+    "pattern": r'^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$',
+    "examples": ["3f8a1d52-order-17"],
+}
+_PROBLEM = {"$ref": "#/components/schemas/ProblemResponse"}
+
+
+def _answered(name: str, description: str, *, always: bool, **schema: object) -> dict[str, Any]:
+    return {name: {"description": description, "required": always, "schema": {"type": "string", **schema}}}
+
+
+_ETAG = _answered("ETag", "The version of the resource.", always=True, pattern='^"[!#-~]+"$', examples=['"1"'])
+_LOCATION = _answered("Location", "Where the new resource is.", always=True, examples=["/pets/1"])
+_REPLAYED = _answered("Idempotency-Replayed", "This is the answer that the key got before.", always=False, const="true")
+_RETRY_AFTER = _answered("Retry-After", "Seconds until a retry makes sense.", always=False, pattern="^[0-9]+$")
+REQUEST_ID = _answered(
+    "X-Request-ID", "The request's id, as in the log.", always=True, pattern="^[A-Za-z0-9._-]{1,128}$"
+)
+"""On every answer."""
+
+
+def _header(name: str, description: str, need: Need, **schema: object) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": need is Need.REQUIRED,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
+def _example(error: type[DomainError]) -> dict[str, Any]:
+    request_id = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
+    return {"error": {"code": error.code, "message": error.message, "details": {}, "request_id": request_id}}

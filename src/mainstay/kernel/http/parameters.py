@@ -1,0 +1,44 @@
+"""Types for what callers send, beyond what pydantic checks by itself."""
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+
+
+STRICT = ConfigDict(strict=True, extra="forbid")
+"""For request bodies: JSON types are taken as they are (`"7"` is no number), unknown fields are refused."""
+
+
+class StrictModel(BaseModel):
+    """A request body. `dict(body)` has every field, those left out at their defaults."""
+
+    model_config = STRICT
+
+
+def _integer(value: object) -> object:
+    """Plain decimal digits alone: pydantic would also take `+7`, ` 7`, `7.0` and `1_000`."""
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "Input should be an integer of at most 64 bits, in plain digits")
+    return value
+
+
+PLAIN_DIGITS = BeforeValidator(_integer)
+"""For an integer in a path or a query. Stands after its bounds: before them, OpenAPI would not show them."""
+
+Int64 = Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX), PLAIN_DIGITS]
+"""An integer in a path or a query, which PostgreSQL's bigint can hold."""
+
+RowId = Annotated[int, Field(ge=1, le=INT64_MAX), PLAIN_DIGITS]
+"""The number of a row in a path."""
+
+Offset = Annotated[int, Field(ge=0, le=INT64_MAX), PLAIN_DIGITS]
+"""How many rows to pass over."""
+
+Text = Annotated[str, Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
+"""Any text. The pattern tells callers what the body's parser and the query guard have refused already."""

@@ -1,0 +1,103 @@
+"""A request whose body is bounded in size and time and read as strict JSON."""
+
+import asyncio
+import re
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from mainstay.kernel.core.errors import RequestTimeout, TooLarge, UnsupportedMediaType
+from mainstay.kernel.http import strict_json
+from mainstay.kernel.http.limits import Limits
+from mainstay.kernel.http.types import HEADERS_KEY, Headers
+
+_JSON = b"application/json"
+# A whole media type with or without parameters (RFC 9110, section 8.3.1); a charset means nothing (RFC 8259, section 11).
+_LIKE_JSON = re.compile(rb"application/(?:[\w!#$&^.-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE)
+
+
+class StrictRequest(Request):
+    """What FastAPI gets in place of Starlette's request; FastAPI finds the parsed body in its cache."""
+
+    _body: bytes
+    _json: Any
+
+    @property
+    def named_headers(self) -> Headers:
+        """All headers by name, as the boundary has read them."""
+        headers: Headers = self.scope[HEADERS_KEY]
+        return headers
+
+    @property
+    def value(self) -> Any:
+        """The body that `load` has parsed, None where there is none."""
+        return getattr(self, "_json", None)
+
+    async def load(self) -> None:
+        """Read and parse the body.
+
+        Raises UnsupportedMediaType, TooLarge, RequestTimeout, RequestValidationError, and ClientDisconnect where the
+        caller has gone.
+        """
+        _check_media_type(self.named_headers)
+        limits: Limits = self.app.state.limits
+        try:
+            async with asyncio.timeout(limits.body_timeout):
+                self._body = await self._read(limits.max_body_bytes)
+        except TimeoutError as error:
+            raise RequestTimeout from error
+        self._json = parse(self._body) if self._body else None
+
+    async def body(self) -> bytes:
+        """The bytes that `load` has read."""
+        return self._body
+
+    async def json(self) -> Any:
+        """The value that `load` has parsed."""
+        return self._json
+
+    async def _read(self, limit: int) -> bytes:
+        """The whole body. One over the limit is read to its end and dropped: who still sends reads no answer."""
+        length = int(self.named_headers.get(b"content-length", b"0"))
+        if length > limit and b"expect" in self.named_headers:  # who asks first sends nothing without our leave
+            raise _too_large(limit)
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more:
+            chunk, more = await self._next()
+            size += len(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _next(self) -> tuple[bytes, bool]:
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is over the limit of {limit} bytes.", limit=limit)
+
+
+def parse(text: bytes) -> Any:
+    """The JSON value of a body. Raises RequestValidationError."""
+    try:
+        return strict_json.loads(text)
+    except strict_json.StrictJsonError as error:
+        raise RequestValidationError([{"type": error.type, "loc": ("body",), "msg": str(error)}]) from error
+
+
+def _check_media_type(headers: Headers) -> None:
+    """Absent and `+json` are JSON; a coded body is none."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    media_type = headers.get(b"content-type")
+    if media_type is None or media_type == _JSON:
+        return
+    if not _LIKE_JSON.fullmatch(media_type):
+        raise UnsupportedMediaType

@@ -1,0 +1,240 @@
+"""The HTTP server: uvicorn, stopped without losing a request, in one process or several."""
+
+import asyncio
+import contextlib
+import errno
+import inspect
+import logging
+import math
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn._subprocess import get_subprocess
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors import ChangeReload
+
+from mainstay.kernel.core.errors import StartupError
+from mainstay.kernel.http.connection import STOPPING, Connection
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+_CUT_OFF = 3  # signals; the second can be the same Ctrl-C, which a worker gets from the terminal and from its parent
+_RESTART_PAUSE_SECONDS = 1.0
+_STALLED_MILLISECONDS = 30_000  # a caller who acknowledges nothing for so long, and reads nothing, is gone
+_TICK_SECONDS = 0.1
+_CLOSED = -1  # the descriptor of a closed socket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """How long the server waits, in seconds, and how much it reads before there is a request."""
+
+    header_timeout: float = 10.0
+    keep_alive: float = 5.0
+    drain: float = 0.0
+    """After SIGTERM: requests are still taken, and every answer says `Connection: close`."""
+    graceful: float = 10.0
+    """After that: no more are taken, those that run may end."""
+    max_header_bytes: int = 65_536
+
+
+class Server(uvicorn.Server):
+    """One process that serves."""
+
+    def __init__(self, config: uvicorn.Config, drain: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drained_at = math.inf
+        self._signals = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then accept."""
+        await super().startup([sock.dup() for sock in sockets or ()])  # the loop closes its own, these stay ours
+        for sock in sockets or ():
+            logger.info("listening on %s", _url(sock))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: close what is overdue; answer whether to stop."""
+        now = time.monotonic()
+        for connection in self._connections():
+            if connection.deadline <= now:
+                connection.expire()
+        parent = multiprocessing.parent_process()
+        orphaned = parent is not None and parent.pid != os.getppid()
+        return await super().on_tick(counter) or now >= self._drained_at or orphaned
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, give who has just been accepted the time to ask, end."""
+        for server in self.servers:
+            server.close()
+        for last in [last for sock in sockets or () for last in _close(sock)]:
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, last)
+        await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
+        """SIGTERM drains; SIGINT or a second signal stops; a third one cuts off what still runs.
+
+        uvicorn would keep the signal and raise it again at its end: the exit code would not be 0.
+        """
+        if not self.started:
+            sys.exit()
+        self._signals += 1
+        self.lifespan.state[STOPPING] = True
+        for connection in self._connections():
+            connection.finish()
+        if sig == signal.SIGTERM and self._signals == 1:
+            self._drained_at = time.monotonic() + self._drain
+        else:
+            self.should_exit = True
+            self.force_exit = self._signals >= _CUT_OFF
+
+    def _connection(self) -> asyncio.Protocol:
+        arguments = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        return self.config.http_protocol_class(**arguments)
+
+    def _connections(self) -> Iterable[Connection]:
+        return cast("Iterable[Connection]", self.server_state.connections)
+
+
+class Workers:
+    """Processes that accept from one socket. uvicorn's own supervisor takes no other server than its own."""
+
+    def __init__(self, server: Server, sock: socket.socket, count: int) -> None:
+        self._server = server
+        self._socket = sock
+        self._count = count
+        self._workers: list[SpawnProcess] = []
+        self._signals: list[int] = []
+        self._exit_code = 0
+
+    def run(self) -> int:
+        """Keep them running until a signal ends them; the exit code. One that cannot start ends the others too."""
+        for sig in HANDLED_SIGNALS:
+            signal.signal(sig, lambda sig, _frame: self._signals.append(sig))
+        for _ in range(self._count):
+            self._start()
+        while self._workers:
+            wait([worker.sentinel for worker in self._workers], timeout=_TICK_SECONDS)
+            while self._signals:
+                self._pass_on(self._signals.pop(0))
+            ended = [worker for worker in self._workers if worker.exitcode is not None]
+            self._workers = [worker for worker in self._workers if worker not in ended]
+            for worker in ended:
+                self._ended(worker)
+        return self._exit_code
+
+    def _start(self) -> None:
+        worker = get_subprocess(self._server.config, self._server.run, [self._socket])
+        worker.start()
+        self._workers.append(worker)
+
+    def _pass_on(self, sig: int) -> None:
+        self._socket.close()  # left open, it would take connections when no worker does any more
+        for worker in self._workers:
+            os.kill(cast("int", worker.pid), sig)
+
+    def _ended(self, worker: SpawnProcess) -> None:
+        if worker.exitcode == STARTUP_FAILURE:
+            self._exit_code = STARTUP_FAILURE
+            self._pass_on(signal.SIGINT)
+        elif self._socket.fileno() != _CLOSED:
+            logger.error("worker %s ended with %s, another takes its place", worker.pid, worker.exitcode)
+            time.sleep(_RESTART_PAUSE_SECONDS)
+            self._start()
+
+
+def serve(  # noqa: PLR0913 - the options of the command
+    app: ASGIApp | str, *, host: str, port: int, limits: ServerLimits, workers: int = 1, reload: bool = False
+) -> int:
+    """Serve until a signal ends it; the exit code.
+
+    `app` is an application or, for workers or reload, the import string of a factory (`mainstay.app:create_app`).
+    Raises StartupError where the address cannot be listened on, SystemExit where the application does not start.
+    """
+    sock = _listen(host, port)
+    if reload:
+        config = _config(app, limits, reload_dirs=[_folder(cast("str", app))])
+        ChangeReload(config, Server(config, drain=0).run, [sock]).run()
+        return 0
+    server = Server(_config(app, limits), limits.drain)
+    if workers > 1:
+        return Workers(server, sock, workers).run()
+    server.run([sock])
+    return 0
+
+
+def _config(app: ASGIApp | str, limits: ServerLimits, reload_dirs: list[str] | None = None) -> uvicorn.Config:
+    connection = partial(
+        Connection,
+        header_timeout=limits.header_timeout,
+        keep_alive=limits.keep_alive,
+        max_header_bytes=limits.max_header_bytes,
+    )
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
+        http=cast("type[asyncio.Protocol]", connection),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        workers=1,  # left out, uvicorn reads the environment
+        reload=reload_dirs is not None,
+        reload_dirs=reload_dirs,
+        timeout_graceful_shutdown=cast("int", limits.graceful),  # what asyncio.wait_for takes
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartupError(f"Port {port} is taken: stop what listens there, or set APP_PORT or --port.") from error
+        raise StartupError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)
+    return sock
+
+
+def _close(sock: socket.socket) -> list[socket.socket]:
+    """Close a listening socket; the connections that the kernel had made: left to it, they would be reset."""
+    accepted = []
+    sock.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            accepted.append(sock.accept()[0])
+    sock.close()
+    return accepted
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _folder(app: str) -> str:
+    """Where the code of an import string stands."""
+    return str(Path(inspect.getfile(import_module(app.partition(":")[0]))).parent)

@@ -1,0 +1,24 @@
+"""Names for the shapes that ASGI passes around."""
+
+from collections.abc import Mapping, Sequence
+
+HeaderList = Sequence[tuple[bytes, bytes]]
+Headers = Mapping[bytes, bytes]
+
+HEADERS_KEY = "mainstay.headers"
+"""Where in the ASGI scope the boundary leaves the headers by name."""
+
+UNIT_KEY = "mainstay.unit"
+"""Where in the ASGI scope a dependency leaves the unit of work that the route commits."""
+
+
+class _Spelled(bytes):
+    """A header name that keeps its spelling: the server lower-cases every name with `lower()`."""
+
+    def lower(self) -> bytes:
+        """Itself."""
+        return self
+
+
+ETAG = _Spelled(b"ETag")
+"""People type `grep ETag`."""

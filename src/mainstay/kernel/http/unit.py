@@ -1,0 +1,124 @@
+"""The route class: authenticates, reads, runs the endpoint, renders, commits, and only then sends.
+
+A client never sees a 2xx that was not committed, and what an idempotency key keeps is byte for byte what was sent. A
+`yield` dependency that commits does neither: FastAPI ends it after the answer has gone.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi.dependencies.utils import get_dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.background import BackgroundTasks
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mainstay.kernel.core.errors import DomainError, Kind, Unavailable
+from mainstay.kernel.core.events import EventBus
+from mainstay.kernel.core.unit import Key, KeyTaken, LostRace, Unit
+from mainstay.kernel.http.arguments import Arguments
+from mainstay.kernel.http.conditional import unless_known
+from mainstay.kernel.http.contract import Need, contract_of, header_parameters, responses
+from mainstay.kernel.http.errors import error_response, log_failure, validation_error
+from mainstay.kernel.http.idempotency import idempotency_key
+from mainstay.kernel.http.rendering import Rendered, replay
+from mainstay.kernel.http.request import StrictRequest
+from mainstay.kernel.http.types import UNIT_KEY
+
+AnyUnit = TypeVar("AnyUnit", bound=Unit)
+
+# Seconds, at most, before each further run of a request that lost a race: the winner has committed by the time we know
+# of it, so the first comes at once; the jitter keeps those who lost together from meeting again.
+PAUSES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)
+
+
+def begin(request: Request, unit: AnyUnit) -> AnyUnit:
+    """Make `unit` the one that the route commits; for the dependency that builds a service."""
+    request.scope[UNIT_KEY] = unit
+    return unit
+
+
+class UnitRoute(APIRoute):
+    """Every operation of Mainstay is one of these; the endpoint says what it promises with `@answers`."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Raises TypeError where the endpoint has no contract, or a signature that cannot be bound."""
+        self.contract = contract_of(endpoint)
+        method = next(iter(options["methods"]))
+        has_body = bool(get_dependant(path=path, call=endpoint).body_params)
+        described = responses(self.contract, method, options.get("status_code") or 200, has_body=has_body)
+        options["response_description"] = getattr(options.get("response_model"), "__doc__", None) or "Done."
+        options["responses"] = {**described, **(options.get("responses") or {})}
+        options["openapi_extra"] = {"parameters": header_parameters(self.contract, method)}
+        super().__init__(path, endpoint, **options)
+        self._is_read = method == "GET"
+        self._arguments = Arguments(self)
+        self.app = self._serve
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """In place of Starlette's wrapping, which handles exceptions twice over on the way of each request."""
+        response: Response
+        try:
+            response = await self._answer(StrictRequest(scope, receive, send))
+        except RequestValidationError as error:
+            response = error_response(scope, validation_error(error))
+        except DomainError as error:
+            log_failure(error)
+            response = error_response(scope, error)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: StrictRequest) -> Response:
+        if self.body_field is not None:
+            await request.load()
+        key = None
+        if self.contract.idempotency is not Need.NONE:
+            key = idempotency_key(request, self.contract.idempotency)
+        for pause in PAUSES:
+            response = await self._attempt(request, key)
+            if response is not None:
+                return response
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
+        raise Unavailable("Too many writers at once on this resource; please try again.")
+
+    async def _attempt(self, request: StrictRequest, key: Key | None) -> Response | None:
+        """One run of the endpoint and its commit; None where it lost a race and has to run again."""
+        request.scope[UNIT_KEY] = None
+        try:
+            response: Response = await self.endpoint(**await self._arguments.bind(request))
+            unit: Unit | None = request.scope[UNIT_KEY]
+            if unit is not None and isinstance(response, Rendered):
+                await unit.commit(response.reply(), key)
+                _publish(request, unit, response)
+        except (LostRace, KeyTaken, DomainError) as error:
+            if key is not None and (answered := await _first_answer(request, error, key)):
+                return answered
+            if isinstance(error, DomainError):
+                raise
+            return None
+        if self._is_read and isinstance(response, Rendered):
+            return unless_known(request, response)
+        return response
+
+
+async def _first_answer(request: StrictRequest, error: Exception, key: Key) -> Response | None:
+    """The answer that a retry gets, whatever became of its own run: the one that the first request got."""
+    unit: Unit | None = request.scope[UNIT_KEY]
+    if unit is None or (isinstance(error, DomainError) and error.kind is Kind.UNAVAILABLE):
+        return None
+    first = await unit.first(key)
+    return None if first is None else replay(first)
+
+
+def _publish(request: StrictRequest, unit: Unit, response: Rendered) -> None:
+    """Tell the listeners of this process, once the answer has been sent."""
+    if unit.events:
+        bus: EventBus = request.app.state.bus
+        tasks = BackgroundTasks()
+        for event in unit.events:
+            bus.publish(event, tasks)
+        if tasks.tasks:
+            response.background = tasks
