@@ -1,0 +1,103 @@
+"""Pets in PostgreSQL."""
+
+import functools
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+
+from mainstay.kernel.core.page import Page
+from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.statements import Statement
+from mainstay.kernel.db.unit import PostgresUnit
+from mainstay.services.pets.domain import Pet, PetNotFound, species_key
+from mainstay.services.pets.models import PET_COLUMNS, PET_IDS, PetRow
+from mainstay.services.pets.repository import PetQuery, PetRepository, Sort
+
+_WRITTEN = ("id", "name", "species", "species_key", "age_years", "status", "version", "created_at", "updated_at")
+
+_NEXT_ID = Statement(select(PET_IDS.next_value()))
+_GET = Statement(select(*PET_COLUMNS).where(PetRow.id == bindparam("id")))
+_ADD = insert(PetRow).values({name: bindparam(name) for name in _WRITTEN})
+_SAVE = (
+    update(PetRow)
+    .where(PetRow.id == bindparam("id_"), PetRow.version == bindparam("version_before"))
+    .values({name: bindparam(name) for name in _WRITTEN if name not in {"id", "created_at"}})
+)
+_REMOVE = delete(PetRow).where(PetRow.id == bindparam("id"), PetRow.version == bindparam("version"))
+
+
+class PostgresPetRepository(PetRepository):
+    """See PetRepository."""
+
+    def __init__(self, database: Database, unit: PostgresUnit) -> None:
+        self._database = database
+        self._unit = unit
+
+    async def next_id(self) -> int:
+        """See PetRepository. From a sequence, so that a lost race or a failed commit leaves a hole, never a repeat."""
+        return int(await self._database.fetch_value(_NEXT_ID))
+
+    async def get(self, pet_id: int) -> Pet:
+        """See PetRepository."""
+        row = await self._database.fetch_one(_GET, {"id": pet_id})
+        if row is None:
+            raise PetNotFound(id=pet_id)
+        return Pet(*row)
+
+    async def find(self, query: PetQuery) -> Page[Pet]:
+        """See PetRepository. The total comes with the page's rows, so that both are of one moment."""
+        by_species, by_status = query.species is not None, query.status is not None
+        values = {
+            "species_key": species_key(query.species or ""),
+            "status": query.status,
+            "limit": query.limit,
+            "offset": query.offset,
+        }
+        find = _find(query.sort, by_species=by_species, by_status=by_status)
+        rows = await self._database.fetch_all(find, values)
+        if rows:
+            return Page([Pet(*pet) for _, *pet in rows], rows[0][0])
+        count = _count(by_species=by_species, by_status=by_status)
+        return Page([], await self._database.fetch_value(count, values))
+
+    def add(self, pet: Pet) -> None:
+        """See PetRepository."""
+        self._unit.write(_ADD, _row(pet))
+
+    def save(self, pet: Pet) -> None:
+        """See PetRepository."""
+        self._unit.write(_SAVE, {**_row(pet), "id_": pet.id, "version_before": pet.version - 1})
+
+    def remove(self, pet: Pet) -> None:
+        """See PetRepository."""
+        self._unit.write(_REMOVE, {"id": pet.id, "version": pet.version})
+
+
+def _row(pet: Pet) -> Mapping[str, object]:
+    return {name: getattr(pet, name) for name in Pet.__slots__} | {"species_key": species_key(pet.species)}
+
+
+@functools.cache
+def _find(sort: Sort, *, by_species: bool, by_status: bool) -> Statement:
+    filters = _filters(by_species=by_species, by_status=by_status)
+    total = select(func.count()).select_from(PetRow).where(*filters).scalar_subquery()
+    column = PetRow.name if sort.endswith("name") else PetRow.created_at
+    order = (column.desc() if sort.startswith("-") else column, PetRow.id)
+    page = select(total, *PET_COLUMNS).where(*filters).order_by(*order)
+    return Statement(page.limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+@functools.cache
+def _count(*, by_species: bool, by_status: bool) -> Statement:
+    """For a page that is empty: then no row carries the total."""
+    filters = _filters(by_species=by_species, by_status=by_status)
+    return Statement(select(func.count()).select_from(PetRow).where(*filters))
+
+
+def _filters(*, by_species: bool, by_status: bool) -> list[ColumnElement[bool]]:
+    filters: list[ColumnElement[bool]] = []
+    if by_species:
+        filters.append(PetRow.species_key == bindparam("species_key"))
+    if by_status:
+        filters.append(PetRow.status == bindparam("status"))
+    return filters

@@ -1,0 +1,82 @@
+"""Pets on the wire: what callers send, what they get."""
+
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from mainstay.kernel.core.page import Page
+from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
+from mainstay.services.pets.domain import AGE_MAX, TEXT_MAX, Pet, Status
+
+Name = Annotated[
+    Text, Field(min_length=1, max_length=TEXT_MAX, description="What the pet is called.", examples=["Mittens"])
+]
+Species = Annotated[
+    Text, Field(min_length=1, max_length=TEXT_MAX, description="What kind of animal it is.", examples=["cat"])
+]
+Age = Annotated[int | None, Field(ge=0, le=AGE_MAX, description="Whole years; null where nobody knows.", examples=[2])]
+StatusField = Annotated[Status, Field(description="Whether it can be had.", examples=["available"])]
+
+
+class PetIn(StrictModel):
+    """A pet to add, or what a pet is to be from now on."""
+
+    name: Name
+    species: Species
+    age_years: Age = None
+    status: StatusField = "available"
+
+
+@with_config(STRICT)
+class PetPatch(TypedDict, total=False):
+    """Some fields of a pet; those left out stay as they are, and `age_years: null` clears the age."""
+
+    name: Name
+    species: Species
+    age_years: Age
+    status: StatusField
+
+
+class PetOut(TypedDict):
+    """A pet in its current version, which the ETag header repeats."""
+
+    id: Annotated[int, Field(ge=1, description="The pet's number.", examples=[1])]
+    name: Name
+    species: Species
+    age_years: Age
+    status: StatusField
+    version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
+
+
+class Meta(TypedDict):
+    """Where in the list the page is."""
+
+    total: Annotated[int, Field(ge=0, description="Pets that the filters let through.", examples=[1])]
+    limit: Annotated[int, Field(description="Pets on a page, at most.", examples=[50])]
+    offset: Annotated[int, Field(description="Pets passed over.", examples=[0])]
+
+
+class PetPage(TypedDict):
+    """A page of pets."""
+
+    items: Annotated[list[PetOut], Field(description="In the order asked for.")]
+    _meta: Meta
+
+
+def pet_out(pet: Pet) -> PetOut:
+    """A pet as callers see it."""
+    return {
+        "id": pet.id,
+        "name": pet.name,
+        "species": pet.species,
+        "age_years": pet.age_years,
+        "status": pet.status,
+        "version": pet.version,
+    }
+
+
+def pet_page(page: Page[Pet], limit: int, offset: int) -> PetPage:
+    """A page as callers see it."""
+    meta: Meta = {"total": page.total, "limit": limit, "offset": offset}
+    return {"items": [pet_out(pet) for pet in page.items], "_meta": meta}
