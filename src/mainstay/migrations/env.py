@@ -1,0 +1,11 @@
+"""Where Alembic enters. Run by `mainstay.kernel.db.migrations`, which hands over an open connection; never imported."""
+
+from alembic import context
+from sqlalchemy import MetaData
+
+from mainstay.kernel.db.migrations import options
+
+given = context.config.attributes
+context.configure(connection=given["connection"], **options(given.get("metadata", MetaData())))
+with context.begin_transaction():
+    context.run_migrations()
