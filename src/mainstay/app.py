@@ -1,0 +1,123 @@
+"""The composition root: which services there are and what they are given. Nothing else."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from mainstay import __version__
+from mainstay.kernel.core.errors import StartupError
+from mainstay.kernel.db import migrations
+from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from mainstay.kernel.db.engine import Database, Timeouts
+from mainstay.kernel.db.models import Base
+from mainstay.kernel.http.application import create_application
+from mainstay.kernel.http.limits import Limits
+from mainstay.kernel.ops.access_log import AccessLog
+from mainstay.kernel.ops.logging import configure_logging
+from mainstay.services.pets import dependencies as pets
+from mainstay.services.pets.routes import router as pets_router
+from mainstay.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
+
+ROUTERS = {"pets": pets_router}
+
+TAGS = {
+    "pets": "The resource that everyone starts from.",
+    "operations": "For those who run the program: does it live, is it ready, what did it count.",
+}
+"""What the documentation says of each group of operations."""
+
+TABLES = Base.metadata
+"""All tables: importing the services above has put their models into it."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The program as one ASGI application; reads the settings itself where it is given none. Raises SettingsError."""
+    settings = settings or load_settings()
+    configure_logging(settings.effective_log_level, json=settings.json_logs)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start(app, settings, stack)
+            yield
+            app.state.health.stopping = True
+
+    return create_application(
+        title="Mainstay",
+        summary="Five production REST services in one program on one small kernel.",
+        version=__version__,
+        openapi_tags=[{"name": name, "description": TAGS[name]} for name in (*settings.services, "operations")],
+        routers=[ROUTERS[name] for name in settings.services],
+        lifespan=lifespan,
+        limits=Limits(max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout),
+        access_log=AccessLog(json=settings.json_logs),
+        show_cause=settings.show_cause,
+        cors_origins=settings.cors_origins,
+    )
+
+
+async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
+    """Open what the chosen services need; `stack` closes it. Raises StartupError."""
+    if not settings.needs_postgres:
+        app.state.pets = pets.memory_storage(keep_keys=settings.idempotency_seconds)
+        return
+    try:
+        url = await database_url(settings, stack)
+        if settings.migrates_on_start:
+            await _migrate(url)
+    except (EmbeddedPostgresError, migrations.MigrationError) as error:
+        raise StartupError(str(error)) from error
+    database = await stack.enter_async_context(_database(url, settings))
+    app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
+    app.state.pets = pets.postgres_storage(database)
+
+
+async def _migrate(url: str) -> None:
+    """Apply what is pending; a replica that starts again while a newer release is rolled out goes on without."""
+    try:
+        await migrations.up(url)
+    except migrations.DatabaseAheadError as error:
+        logger.warning("not migrated: %s", error)
+
+
+async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """Where PostgreSQL is: DATABASE_URL, else the embedded server, kept running until `stack` is closed."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    postgres = EmbeddedPostgres(settings.data_dir / "postgres")
+    # Blocking, on purpose: the server dies with the thread that started it, and nothing is served yet.
+    url = postgres.start()
+    stack.callback(postgres.stop)
+    keeper = asyncio.create_task(postgres.keep())
+    stack.push_async_callback(_cancel, keeper)
+    return url
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _database(url: str, settings: Settings) -> Database:
+    timeouts = Timeouts(
+        connect=settings.db_connect_timeout,
+        pool_wait=settings.db_pool_timeout,
+        lock=settings.db_lock_timeout,
+        statement=settings.db_statement_timeout,
+    )
+    return Database(url, pool_min=settings.db_pool_min, pool_max=settings.db_pool_max, timeouts=timeouts)
+
+
+async def _answers(database: Database) -> str | None:
+    await database.fetch_text("SELECT 1")
+    return None
+
+
+async def _migrated(database: Database) -> str | None:
+    return None if await migrations.is_current(database) else "pending: run `mainstay migrate up`"

@@ -1,0 +1,197 @@
+"""The command line. Imports stand inside the commands: `mainstay --help` answers at once."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from mainstay.settings import Settings
+
+app = typer.Typer(
+    name="mainstay",
+    help="Five production REST services in one program on one small kernel.",
+    epilog="Settings come from the environment, .env.<APP_ENV> and .env; .env.example lists them all.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # they hold secrets
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+migrate = typer.Typer(no_args_is_help=True, help="Bring the database's tables up to this program.")
+app.add_typer(migrate, name="migrate")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+    if version:
+        from mainstay import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command(epilog="Examples: `mainstay serve`, `mainstay serve --port 8080 --services pets --workers 2`")
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (APP_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port (APP_PORT); 0 takes a free one.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes on one port.")] = 1,
+    reload: Annotated[bool, typer.Option(help="Start again when the code changes.")] = False,
+    services: Annotated[str | None, typer.Option(help="Which services, comma-separated (SERVICES).")] = None,
+) -> None:
+    """Migrate the database, then answer requests until Ctrl-C or SIGTERM."""
+    given = {"app_host": host, "app_port": port, "services": services}
+    settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    if workers > 1 and "pets" in settings.services and settings.pets_storage == "memory":
+        _fail("PETS_STORAGE=memory keeps the pets in one process: leave out --workers, or use PETS_STORAGE=postgres.")
+    if services is not None:
+        os.environ["SERVICES"] = services  # further processes read their settings themselves
+    from mainstay.app import create_app
+    from mainstay.kernel.http.server import ServerLimits
+    from mainstay.kernel.http.server import serve as run
+
+    limits = ServerLimits(
+        header_timeout=settings.header_timeout,
+        keep_alive=settings.keep_alive_timeout,
+        drain=settings.drain_seconds,
+        graceful=settings.graceful_timeout,
+    )
+    many = workers > 1 or reload
+    raise typer.Exit(
+        run(
+            "mainstay.app:create_app" if many else create_app(settings),
+            host=settings.app_host,
+            port=settings.app_port,
+            workers=workers,
+            reload=reload,
+            limits=limits,
+        )
+    )
+
+
+@migrate.command("up")
+def migrate_up() -> None:
+    """Apply what is pending. Safe to run twice, and at the same time in several places."""
+    from mainstay.kernel.db import migrations
+
+    applied = _on_database(migrations.up)
+    for revision in applied:
+        typer.echo(f"applied {revision}")
+    typer.echo("The database is current.")
+
+
+@migrate.command("status")
+def migrate_status() -> None:
+    """Say which migrations are applied and which are pending. Exit code 1 where any is."""
+    from mainstay.kernel.db import migrations
+
+    status = _on_database(migrations.status)
+    typer.echo(f"current: {status.current or 'none'}")
+    typer.echo(f"newest:  {status.head or 'none'}")
+    if status.ahead:
+        _fail("The database is ahead: a newer version of the program has migrated it.", code=1)
+    for revision in status.pending:
+        typer.echo(f"pending: {revision}")
+    raise typer.Exit(1 if status.pending else 0)
+
+
+@migrate.command("verify")
+def migrate_verify() -> None:
+    """Look for migration files that were changed, and for tables that are not as the models say. Exit code 1 on any."""
+    findings = _on_database(_verify)
+    for finding in findings:
+        typer.echo(finding, err=True)
+    typer.echo("Nothing found." if not findings else f"{len(findings)} found.")
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def openapi(
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output where left out.")] = None,
+) -> None:
+    """Print the OpenAPI document of the chosen services."""
+    import orjson
+
+    from mainstay.app import create_app
+
+    text = orjson.dumps(create_app(_settings()).openapi(), option=orjson.OPT_INDENT_2) + b"\n"
+    if output is None:
+        sys.stdout.buffer.write(text)
+        return
+    try:
+        output.write_bytes(text)
+    except OSError as error:
+        _fail(f"{output}: {error.strerror}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database and migrations, and say what to do about what is wrong. Exit code 1 on any."""
+    settings = _settings()
+    typer.echo(f"ok    settings: APP_ENV={settings.app_env}, services: {', '.join(settings.services)}")
+    if not settings.needs_postgres:
+        typer.echo("ok    database: none is needed")
+        return
+    from mainstay.kernel.db import migrations
+
+    status = _on_database(migrations.status)
+    typer.echo("ok    database: answers")
+    findings = _on_database(_verify) if not status.pending else [f"pending: {', '.join(status.pending)}"]
+    for finding in findings:
+        typer.echo(f"wrong migrations: {finding}; run `mainstay migrate up`, then `mainstay migrate verify`")
+    if not findings:
+        typer.echo("ok    migrations: all applied, tables as the models say")
+    raise typer.Exit(1 if findings else 0)
+
+
+async def _verify(url: str) -> list[str]:
+    from mainstay.app import TABLES
+    from mainstay.kernel.db import migrations
+
+    return await migrations.verify(url, TABLES)
+
+
+def _settings(**overrides: Any) -> "Settings":
+    from mainstay.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        _fail(str(error))
+
+
+def _on_database(work: Callable[[str], Any]) -> Any:
+    """Run a coroutine function on the database's url, with the embedded server started where that is the database."""
+    from mainstay.app import database_url
+    from mainstay.kernel.db.embedded import EmbeddedPostgresError
+    from mainstay.kernel.db.migrations import MigrationError
+
+    settings = _settings()
+
+    async def run() -> Any:
+        async with AsyncExitStack() as stack:
+            return await work(await database_url(settings, stack))
+
+    try:
+        return asyncio.run(run())
+    except (EmbeddedPostgresError, MigrationError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str, *, code: int = 2) -> NoReturn:
+    """Say what is wrong on standard error, one line each, and end."""
+    for line in message.splitlines():
+        typer.echo(f"mainstay: {line}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,146 @@
+"""The only reader of the environment: `.env` < `.env.<APP_ENV>` < the process's own; unknown names are ignored."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+AppEnv = Literal["dev", "test", "qa", "prod"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+SERVICES = ("pets",)
+
+_ENVIRONMENTS: dict[str, AppEnv] = {"development": "dev", "staging": "qa", "production": "prod"}
+_LOG_LEVELS: dict[AppEnv, LogLevel] = {"dev": "DEBUG", "test": "WARNING", "qa": "INFO", "prod": "INFO"}
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message has one line for each, with its name and what to do, never its value."""
+
+
+def _split(value: object) -> object:
+    """Comma-separated, as people write lists into the environment."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """How this deployment runs. Each field is the environment variable of its name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    app_env: AppEnv = "dev"
+    app_host: str = Field("127.0.0.1", min_length=1)
+    app_port: int = Field(8000, ge=0, le=65535)
+    services: Annotated[tuple[str, ...], NoDecode] = SERVICES
+    data_dir: Path = Path(".data")
+    log_level: LogLevel | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    database_url: SecretStr | None = None
+    db_pool_min: int = Field(2, ge=1, le=1000)
+    db_pool_max: int = Field(10, ge=1, le=1000)
+    db_connect_timeout: float = Field(1.3, gt=0, le=60)
+    db_pool_timeout: float = Field(0.4, gt=0, le=60)
+    db_lock_timeout: float = Field(0.9, gt=0, le=60)
+    db_statement_timeout: float = Field(1.3, gt=0, le=600)
+    migrate_on_start: bool | None = None
+
+    pets_storage: Literal["postgres", "memory"] = "postgres"
+
+    max_body_bytes: int = Field(1_048_576, ge=1, le=1_073_741_824)
+    header_timeout: float = Field(10, gt=0, le=600)
+    body_timeout: float = Field(30, gt=0, le=600)
+    keep_alive_timeout: float = Field(5, gt=0, le=600)
+    drain_seconds: float = Field(0, ge=0, le=600)
+    graceful_timeout: float = Field(10, gt=0, le=600)
+    idempotency_hours: int = Field(72, ge=1, le=8760)
+
+    _comma_separated = field_validator("services", "cors_origins", mode="before")(_split)
+
+    @field_validator("services")
+    @classmethod
+    def _known_services(cls, services: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(services) - set(SERVICES))
+        if unknown or not services:
+            raise ValueError(f"names services that do not exist; there are: {', '.join(SERVICES)}")
+        return services
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("has to begin with postgresql://")
+        return url
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.db_pool_min > self.db_pool_max:
+            raise ValueError("DB_POOL_MIN is above DB_POOL_MAX")
+        if self.app_env == "prod" and self.database_url is None:
+            raise ValueError("DATABASE_URL is required in prod: the embedded PostgreSQL is not for production")
+        return self
+
+    @property
+    def effective_log_level(self) -> LogLevel:
+        """LOG_LEVEL, else what the environment has by default."""
+        return self.log_level or _LOG_LEVELS[self.app_env]
+
+    @property
+    def idempotency_seconds(self) -> float:
+        """How long the answer to an idempotency key is kept."""
+        return self.idempotency_hours * 3600.0
+
+    @property
+    def needs_postgres(self) -> bool:
+        """Whether any chosen service keeps its data there."""
+        return self.services != ("pets",) or self.pets_storage == "postgres"
+
+    @property
+    def json_logs(self) -> bool:
+        """Logs for machines where machines read them."""
+        return self.app_env in {"qa", "prod"}
+
+    @property
+    def show_cause(self) -> bool:
+        """Whether an error may tell its technical cause."""
+        return self.app_env == "dev"
+
+    @property
+    def migrates_on_start(self) -> bool:
+        """MIGRATE_ON_START, else everywhere but in production, where a step of its own does it once."""
+        return self.app_env != "prod" if self.migrate_on_start is None else self.migrate_on_start
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process; `overrides` (command line options) go before everything. Raises SettingsError."""
+    try:
+        app_env = _Environment().resolve()
+        return Settings(_env_file=(".env", f".env.{app_env}"), **{"app_env": app_env, **overrides})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(found) for found in error.errors())) from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(".env, .env.<APP_ENV>: one of these files cannot be read, or is not UTF-8") from None
+
+
+class _Environment(BaseSettings):
+    """The two names for the environment, read first: they say which other file is read."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    app_env: AppEnv | None = None
+    environment: Literal["development", "staging", "production"] | None = None
+
+    def resolve(self) -> AppEnv:
+        """APP_ENV, or what ENVIRONMENT means by it. Raises SettingsError where they disagree."""
+        meant = _ENVIRONMENTS[self.environment] if self.environment else None
+        if self.app_env and meant and self.app_env != meant:
+            raise SettingsError(f"APP_ENV, ENVIRONMENT: they disagree (ENVIRONMENT={self.environment} means {meant})")
+        return self.app_env or meant or "dev"
+
+
+def _line(found: Any) -> str:
+    """One finding of pydantic's as a line, without the value: that may be a secret."""
+    name = "".join(str(part).upper() for part in found["loc"][:1])
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
