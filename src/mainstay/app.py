@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from mainstay import __version__
-from mainstay.kernel.core.errors import StartupError
+from mainstay.kernel.core.errors import StartupError, Unavailable
 from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
@@ -46,7 +46,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             await _start(app, settings, stack)
             yield
-            app.state.health.stopping = True
 
     return create_application(
         title="Mainstay",
@@ -71,9 +70,12 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         url = await database_url(settings, stack)
         if settings.migrates_on_start:
             await _migrate(url)
+        database = await stack.enter_async_context(_database(url, settings))
     except (EmbeddedPostgresError, migrations.MigrationError) as error:
         raise StartupError(str(error)) from error
-    database = await stack.enter_async_context(_database(url, settings))
+    except Unavailable as error:
+        cause = error.original_error or error
+        raise StartupError(f"The database cannot be used: {cause}. Check DATABASE_URL.") from error
     app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
     app.state.pets = pets.postgres_storage(database)
 

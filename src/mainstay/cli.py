@@ -17,7 +17,6 @@ app = typer.Typer(
     name="mainstay",
     help="Five production REST services in one program on one small kernel.",
     epilog="Settings come from the environment, .env.<APP_ENV> and .env; .env.example lists them all.",
-    no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they hold secrets
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,6 +32,7 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
 ) -> None:
     """Take the options that stand before a command."""
@@ -41,6 +41,8 @@ def options(
 
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:  # typer's own way to this help ends with 2, as if it were a mistake
+        typer.echo(context.get_help())
 
 
 @app.command(epilog="Examples: `mainstay serve`, `mainstay serve --port 8080 --services pets --workers 2`")
@@ -59,6 +61,7 @@ def serve(
     if services is not None:
         os.environ["SERVICES"] = services  # further processes read their settings themselves
     from mainstay.app import create_app
+    from mainstay.kernel.core.errors import StartupError
     from mainstay.kernel.http.server import ServerLimits
     from mainstay.kernel.http.server import serve as run
 
@@ -69,8 +72,8 @@ def serve(
         graceful=settings.graceful_timeout,
     )
     many = workers > 1 or reload
-    raise typer.Exit(
-        run(
+    try:
+        code = run(
             "mainstay.app:create_app" if many else create_app(settings),
             host=settings.app_host,
             port=settings.app_port,
@@ -78,10 +81,12 @@ def serve(
             reload=reload,
             limits=limits,
         )
-    )
+    except StartupError as error:
+        _fail(str(error))
+    raise typer.Exit(code)
 
 
-@migrate.command("up")
+@migrate.command("up", epilog="Example: `mainstay migrate up`")
 def migrate_up() -> None:
     """Apply what is pending. Safe to run twice, and at the same time in several places."""
     from mainstay.kernel.db import migrations
@@ -92,7 +97,7 @@ def migrate_up() -> None:
     typer.echo("The database is current.")
 
 
-@migrate.command("status")
+@migrate.command("status", epilog="Example: `mainstay migrate status || mainstay migrate up`")
 def migrate_status() -> None:
     """Say which migrations are applied and which are pending. Exit code 1 where any is."""
     from mainstay.kernel.db import migrations
@@ -107,7 +112,7 @@ def migrate_status() -> None:
     raise typer.Exit(1 if status.pending else 0)
 
 
-@migrate.command("verify")
+@migrate.command("verify", epilog="Example: `mainstay migrate verify`")
 def migrate_verify() -> None:
     """Look for migration files that were changed, and for tables that are not as the models say. Exit code 1 on any."""
     findings = _on_database(_verify)
@@ -117,7 +122,7 @@ def migrate_verify() -> None:
     raise typer.Exit(1 if findings else 0)
 
 
-@app.command()
+@app.command(epilog="Examples: `mainstay openapi | jq .paths`, `mainstay openapi --output openapi.json`")
 def openapi(
     output: Annotated[Path | None, typer.Option(help="File to write; standard output where left out.")] = None,
 ) -> None:
@@ -136,7 +141,7 @@ def openapi(
         _fail(f"{output}: {error.strerror}")
 
 
-@app.command()
+@app.command(epilog="Example: `APP_ENV=qa mainstay doctor`")
 def doctor() -> None:
     """Check settings, database and migrations, and say what to do about what is wrong. Exit code 1 on any."""
     settings = _settings()

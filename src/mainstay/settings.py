@@ -1,5 +1,6 @@
 """The only reader of the environment: `.env` < `.env.<APP_ENV>` < the process's own; unknown names are ignored."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +12,9 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 SERVICES = ("pets",)
 
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+_HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/?\[\]@]*)(?::[0-9]{1,5})?"
+_DATABASE_URL = re.compile(rf"postgres(?:ql)?://(?:[^/]*@)?{_HOST}(?:,{_HOST})*(?:/[^?]*)?(?:\?.*)?")
 _ENVIRONMENTS: dict[str, AppEnv] = {"development": "dev", "staging": "qa", "production": "prod"}
 _LOG_LEVELS: dict[AppEnv, LogLevel] = {"dev": "DEBUG", "test": "WARNING", "qa": "INFO", "prod": "INFO"}
 
@@ -66,11 +70,18 @@ class Settings(BaseSettings):
             raise ValueError(f"names services that do not exist; there are: {', '.join(SERVICES)}")
         return services
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_of_browsers(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("takes origins such as https://app.example:8443 (no path, no slash at the end), or *")
+        return origins
+
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("has to begin with postgresql://")
+        if url is not None and not _DATABASE_URL.fullmatch(url.get_secret_value()):
+            raise ValueError("has to be like postgresql://user:password@host:5432/database")
         return url
 
     @model_validator(mode="after")

@@ -1,4 +1,5 @@
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 from mainstay.kernel.core.errors import InvalidHeader, PreconditionFailed
 from mainstay.kernel.core.etag import ANY_VERSION, TagList, entity_tag
 
-OPAQUE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters='"\x7f').filter(str.isprintable))
+OPAQUE = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters='"\x7f').filter(str.isprintable)
+)
 PIECES = st.sampled_from(['"', "W/", "w/", "*", ",", " ", "\t", "0", "1", "01", "a", "\\", "é", "\n", "\0"])
 
 
@@ -75,7 +78,23 @@ def test_a_star_names_every_version(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", ",", " , ,", "abc", '"abc', 'abc"', '"', "'3'", '"3""4"', '"3" "4"', '"3"4', '"a"b"', '"a b"', '"a\0b"'),
+        *(
+            "",
+            " ",
+            ",",
+            " , ,",
+            "abc",
+            '"abc',
+            'abc"',
+            '"',
+            "'3'",
+            '"3""4"',
+            '"3" "4"',
+            '"3"4',
+            '"a"b"',
+            '"a b"',
+            '"a\0b"',
+        ),
         *("01", "00", "+3", "-3", "3.0", "1e3", "0x3", "1_0", "3 4", 'w/"3"', "W/3", 'W /"3"', 'W/ "3"'),
         *("**", '*, "3"', '"3", *', "\N{ARABIC-INDIC DIGIT ONE}", '"\u0142"', '"\x7f"', '"3"\n', "3\n", '"3";q=1'),
     ],
@@ -111,8 +130,6 @@ def test_check_of_another_version_tells_the_current_tag(value: str) -> None:
 def test_reads_a_hostile_header_at_once(value: str) -> None:
     """An expression that gives blanks back takes half a minute for the first of these."""
     started = time.process_time()
-    try:
+    with suppress(InvalidHeader):
         TagList.parse(value)
-    except InvalidHeader:
-        pass
     assert time.process_time() - started < 1

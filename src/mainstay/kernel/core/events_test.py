@@ -48,7 +48,9 @@ async def test_every_listener_gets_every_event_in_order() -> None:
     assert first == second == ["1", "2"]
 
 
-async def test_a_listener_that_fails_is_logged_and_keeps_nobody_from_listening(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_listener_that_fails_is_logged_and_keeps_nobody_from_listening(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bus, tasks = EventBus(), Tasks()
     heard: list[str] = []
 
@@ -63,7 +65,9 @@ async def test_a_listener_that_fails_is_logged_and_keeps_nobody_from_listening(c
     bus.publish(broken("1"), tasks)
     await tasks.run()
     assert heard == ["1"]
-    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [("a listener failed on cup.broken", True)]
+    assert [(record.getMessage(), bool(record.exc_info)) for record in caplog.records] == [
+        ("a listener failed on cup.broken", True)
+    ]
 
 
 def test_nothing_is_left_to_do_where_nobody_listens() -> None:

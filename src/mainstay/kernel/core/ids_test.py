@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mainstay.kernel.core import clock, ids
+from mainstay.kernel.core import clock
 from mainstay.kernel.core.ids import uuid7
 
 
@@ -27,7 +27,7 @@ def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made_at(monkeypatch: pytest.MonkeyPatch, nanoseconds: int) -> UUID:
-    monkeypatch.setattr(ids.time, "time_ns", lambda: nanoseconds)
+    monkeypatch.setattr(time, "time_ns", lambda: nanoseconds)
     return uuid7()
 
 

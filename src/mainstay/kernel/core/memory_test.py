@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -78,7 +79,9 @@ async def test_a_key_with_another_body_is_reused(store: MemoryStore) -> None:
         await MemoryUnit(store).first(Key(KEY.tenant, KEY.scope, KEY.value, b"2"))
 
 
-@pytest.mark.parametrize("other", [Key("t", "POST /pets", "a", b"1"), Key("", "POST /cats", "a", b"1"), Key("", "POST /pets", "b", b"1")])
+@pytest.mark.parametrize(
+    "other", [Key("t", "POST /pets", "a", b"1"), Key("", "POST /cats", "a", b"1"), Key("", "POST /pets", "b", b"1")]
+)
 async def test_a_key_holds_in_its_scope_alone(store: MemoryStore, other: Key) -> None:
     await commit(store, key=KEY)
     assert await MemoryUnit(store).first(other) is None
@@ -86,13 +89,13 @@ async def test_a_key_holds_in_its_scope_alone(store: MemoryStore, other: Key) ->
 
 
 async def test_keys_are_forgotten_after_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = 1000.0
-    monkeypatch.setattr(memory.time, "monotonic", lambda: time)
+    now = 1000.0
+    monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: now))
     store = MemoryStore(keep_keys=60)
     await commit(store, key=KEY)
-    time = 1059.0
+    now = 1059.0
     assert await MemoryUnit(store).first(KEY) == REPLY
-    time = 1060.0
+    now = 1060.0
     assert await MemoryUnit(store).first(KEY) is None
     await commit(store, key=KEY)
     assert await MemoryUnit(store).first(KEY) == REPLY
@@ -100,12 +103,12 @@ async def test_keys_are_forgotten_after_their_time(monkeypatch: pytest.MonkeyPat
 
 
 async def test_the_store_does_not_grow_by_keys_whose_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    time = 1000.0
-    monkeypatch.setattr(memory.time, "monotonic", lambda: time)
+    now = 1000.0
+    monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: now))
     store = MemoryStore(keep_keys=60)
     for number in range(100):
         await commit(store, key=Key("", "POST /pets", str(number), b""))
-        time += 20
+        now += 20
     assert len(store._replies) <= 4
 
 

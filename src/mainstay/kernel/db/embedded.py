@@ -173,7 +173,7 @@ class EmbeddedPostgres:
                 yield f"the server of the process that holds {self._folder / 'lock'}"
             if self._process is None or self._process.poll() is not None:
                 yield from self._launch()
-            elif self._log_path.stat().st_size > _LOG_BYTES:
+            elif self._log_path.exists() and self._log_path.stat().st_size > _LOG_BYTES:
                 os.truncate(self._log_path, 0)  # the server appends, so it goes on from the beginning
         except OSError as error:
             raise EmbeddedPostgresError(

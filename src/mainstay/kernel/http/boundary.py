@@ -97,7 +97,7 @@ async def _say_plainly(send: Send, message: Message) -> None:
 
 
 def _context(headers: Headers) -> RequestContext:
-    """The caller's id where it is harmless in logs and headers, else a new one."""
+    """The caller's id where it is harmless in logs and headers, else a random UUID (version 4)."""
     request_id = headers.get(REQUEST_ID)
     traceparent = headers.get(b"traceparent")
     return RequestContext(

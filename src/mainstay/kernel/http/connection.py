@@ -5,12 +5,12 @@ import logging
 import math
 import time
 from typing import Any
+from uuid import uuid4
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from mainstay.kernel.core.errors import DomainError, Malformed, RequestTimeout
-from mainstay.kernel.core.ids import uuid7
 from mainstay.kernel.http.rendering import dumps
 
 logger = logging.getLogger(__name__)
@@ -105,12 +105,12 @@ class Connection(HttpToolsProtocol):
 
     def expire(self) -> None:
         """Close: the deadline has passed."""
+        self.deadline = math.inf
         if self._refused:
             self.transport.abort()
-        elif self._in_head:
+        elif self._in_head and not self.transport.is_closing():
             self._refuse(408, RequestTimeout())
         else:
-            self.deadline = math.inf
             self.transport.close()
 
     def finish(self) -> None:
@@ -122,7 +122,7 @@ class Connection(HttpToolsProtocol):
         """Raises, which ends the parsing, where the request must not be started."""
         size = len(self.url)
         for name, value in self.headers:
-            size += len(name) + len(value)
+            size += len(name) + len(value) + len(b": \r\n")
             if name == b"transfer-encoding" and value.lower() != b"chunked":
                 raise Malformed  # nothing here unpacks gzip, and each proxy has its own idea of "identity"
         if size > self._max_header_bytes:
@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
             self._answer(status, error)
 
     def _answer(self, status: int, error: DomainError) -> None:
-        request_id = str(uuid7())
+        request_id = str(uuid4())
         logger.info("refused with %d %s, request id %s", status, error.code, request_id)
         body = dumps({"error": {"code": error.code, "message": str(error), "details": {}, "request_id": request_id}})
         headers = [

@@ -29,11 +29,10 @@ class Cors:
         """For every answer. A caller from elsewhere learns nothing, and its browser keeps the answer from the page."""
         if not self._origins:
             return ()
-        origin = b"*" if b"*" in self._origins else request.get(b"origin")
+        origin = b"*" if b"*" in self._origins else request.get(b"origin", b"")
         return ((b"access-control-allow-origin", origin), _EXPOSE, _VARY) if origin in self._origins else (_VARY,)
 
     def preflight(self, method: str, request: Headers) -> Rendered | None:
         """The answer to a browser that asks beforehand; None where nobody does, or no page is let in at all."""
-        if method != "OPTIONS" or not self._origins or not {b"origin", b"access-control-request-method"} <= set(request):
-            return None
-        return Rendered(204, headers=_ALLOW)
+        asked = method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= request.keys()
+        return Rendered(204, headers=_ALLOW) if asked and self._origins else None

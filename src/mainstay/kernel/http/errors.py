@@ -126,7 +126,7 @@ def error_response(scope: Scope, error: DomainError) -> Rendered:
     request_id = context.request_id if context else ""
     details = _details(scope, error)
     status = STATUS[error.kind]
-    if PROBLEM.encode() in scope[HEADERS_KEY].get(b"accept", b""):
+    if PROBLEM.encode() in scope[HEADERS_KEY].get(b"accept", b"").lower():
         media_type, body = PROBLEM, _problem(status, error, details, request_id)
     else:
         message = {"code": error.code, "message": str(error), "details": details, "request_id": request_id}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from mainstay.kernel.core.errors import Unavailable
+from mainstay.kernel.http.connection import STOPPING
 from mainstay.kernel.http.contract import answers
 from mainstay.kernel.http.rendering import Rendered, respond
 from mainstay.kernel.http.unit import UnitRoute
@@ -47,19 +48,16 @@ class Ready(TypedDict):
 
 
 class Health:
-    """What readiness depends on, and whether the program is stopping."""
+    """What readiness depends on."""
 
     def __init__(self) -> None:
-        self.stopping = False
-        self.checks: dict[str, Check] = {"shutdown": self._shutdown}
+        self.checks: dict[str, Check] = {}
 
-    async def findings(self) -> Mapping[str, str]:
+    async def findings(self, *, stopping: bool) -> Mapping[str, str]:
         """Each check's state, `ok` where nothing is wrong."""
         states = await asyncio.gather(*(_state(check) for check in self.checks.values()))
-        return dict(zip(self.checks, states, strict=True))
-
-    async def _shutdown(self) -> str | None:
-        return "the server is stopping" if self.stopping else None
+        shutdown = "the server is stopping" if stopping else "ok"
+        return {"shutdown": shutdown, **dict(zip(self.checks, states, strict=True))}
 
 
 async def _state(check: Check) -> str:
@@ -90,7 +88,8 @@ async def healthz() -> Response:
 @answers(NotReady, stored=False)
 async def readyz(request: Request) -> Response:
     """Say whether requests can be answered now: for a readiness probe."""
-    checks = await request.app.state.health.findings()
+    known: Health = request.app.state.health
+    checks = await known.findings(stopping=STOPPING in request.scope.get("state", ()))
     if any(state != "ok" for state in checks.values()):
         raise NotReady(checks=checks)
     return respond({"status": "ready", "checks": checks})

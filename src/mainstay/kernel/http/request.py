@@ -13,7 +13,7 @@ from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.types import HEADERS_KEY, Headers
 
 _JSON = b"application/json"
-# A whole media type with or without parameters (RFC 9110, section 8.3.1); a charset means nothing (RFC 8259, section 11).
+# A whole media type (RFC 9110, section 8.3.1), whatever its parameters: a charset means nothing (RFC 8259, section 11).
 _LIKE_JSON = re.compile(rb"application/(?:[\w!#$&^.-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE)
 
 

@@ -35,10 +35,11 @@ from mainstay.kernel.http.connection import STOPPING, Connection
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
+_LAST_CALL_SECONDS = 0.1  # for who has just connected to ask
 _CUT_OFF = 3  # signals; the second can be the same Ctrl-C, which a worker gets from the terminal and from its parent
 _RESTART_PAUSE_SECONDS = 1.0
 _STALLED_MILLISECONDS = 30_000  # a caller who acknowledges nothing for so long, and reads nothing, is gone
-_TICK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 _CLOSED = -1  # the descriptor of a closed socket
 
 
@@ -86,7 +87,7 @@ class Server(uvicorn.Server):
             server.close()
         for last in [last for sock in sockets or () for last in _close(sock)]:
             await asyncio.get_running_loop().connect_accepted_socket(self._connection, last)
-        await asyncio.sleep(_TICK_SECONDS)
+        await asyncio.sleep(_LAST_CALL_SECONDS)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
@@ -132,7 +133,7 @@ class Workers:
         for _ in range(self._count):
             self._start()
         while self._workers:
-            wait([worker.sentinel for worker in self._workers], timeout=_TICK_SECONDS)
+            wait([worker.sentinel for worker in self._workers], timeout=_POLL_SECONDS)
             while self._signals:
                 self._pass_on(self._signals.pop(0))
             ended = [worker for worker in self._workers if worker.exitcode is not None]

@@ -33,7 +33,7 @@ AnyUnit = TypeVar("AnyUnit", bound=Unit)
 
 # Seconds, at most, before each further run of a request that lost a race: the winner has committed by the time we know
 # of it, so the first comes at once; the jitter keeps those who lost together from meeting again.
-PAUSES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)
+PAUSES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.16, 0.16, 0.16)
 
 
 def begin(request: Request, unit: AnyUnit) -> AnyUnit:
@@ -77,12 +77,15 @@ class UnitRoute(APIRoute):
         key = None
         if self.contract.idempotency is not Need.NONE:
             key = idempotency_key(request, self.contract.idempotency)
+        response = await self._attempt(request, key)
         for pause in PAUSES:
-            response = await self._attempt(request, key)
             if response is not None:
                 return response
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - jitter, no secret
-        raise Unavailable("Too many writers at once on this resource; please try again.")
+            response = await self._attempt(request, key)
+        if response is None:
+            raise Unavailable("Too many writers at once on this resource; please try again.")
+        return response
 
     async def _attempt(self, request: StrictRequest, key: Key | None) -> Response | None:
         """One run of the endpoint and its commit; None where it lost a race and has to run again."""

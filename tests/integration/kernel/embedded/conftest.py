@@ -1,6 +1,7 @@
 """What the tests of the embedded PostgreSQL share: a cluster, its clients, and processes to kill."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -135,3 +136,4 @@ def server(folder: Path) -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(folder, durable=False)
     yield server
     server.stop()
+    shutil.rmtree(server._sockets, ignore_errors=True)  # noqa: SLF001  (what a failed test put there)

@@ -1,0 +1,58 @@
+import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+
+from mainstay.kernel.core.errors import NotFound
+from mainstay.kernel.http.contract import Contract, Need, answers, contract_of
+from mainstay.kernel.http.errors import STATUS
+from mainstay.kernel.http.rendering import no_content
+from mainstay.kernel.http.unit import UnitRoute
+
+ALWAYS = {400, 422, 500}
+
+
+async def endpoint() -> Response:
+    return no_content()
+
+
+def statuses(contract: Contract, *, has_body: bool = False) -> set[int]:
+    return {STATUS[error.kind] for error in contract.all_errors(has_body=has_body)}
+
+
+@pytest.mark.parametrize(
+    ("contract", "has_body", "expected"),
+    [
+        (Contract(stored=False), False, ALWAYS),
+        (Contract(), False, ALWAYS | {503}),
+        (Contract(), True, ALWAYS | {503, 408, 413, 415}),
+        (Contract(errors=(NotFound,)), False, ALWAYS | {503, 404}),
+        (Contract(if_match=Need.OPTIONAL), False, ALWAYS | {503, 412}),
+        (Contract(if_match=Need.REQUIRED), False, ALWAYS | {503, 412, 428}),
+        (Contract(idempotency=Need.OPTIONAL), False, ALWAYS | {503, 409}),
+    ],
+)
+def test_the_statuses_follow_from_the_promises(contract: Contract, has_body: bool, expected: set[int]) -> None:
+    assert statuses(contract, has_body=has_body) == expected
+
+
+def test_a_contract_is_found_on_its_endpoint() -> None:
+    declared = answers(NotFound, etag=True)(endpoint)
+    assert contract_of(declared) == Contract(errors=(NotFound,), etag=True)
+
+
+def test_an_operation_without_a_contract_is_no_operation() -> None:
+    async def undeclared() -> Response:
+        return no_content()
+
+    router = APIRouter(route_class=UnitRoute)
+    with pytest.raises(TypeError, match="undeclared has no contract"):
+        router.get("/")(undeclared)
+
+
+def test_an_included_router_keeps_what_was_declared() -> None:
+    router = APIRouter(prefix="/cups", route_class=UnitRoute)
+    router.delete("/{cup}", status_code=204)(answers(NotFound, if_match=Need.REQUIRED)(endpoint))
+    app = FastAPI()
+    app.include_router(router)
+    documented = app.openapi()["paths"]["/cups/{cup}"]["delete"]["responses"]
+    assert set(documented) == {str(status) for status in ALWAYS | {204, 404, 412, 428, 503}}
