@@ -1,0 +1,85 @@
+# Everything a developer runs. Works with only Python >= 3.11, pip and make on the machine; `make help` lists the targets.
+#   PYTHON=3.11             another Python, as a version or a path, in an environment of its own (.venv-3.11)
+#   PYTEST_ARGS='-k name'   handed to pytest; `make test` then has no coverage gate
+VENV = .venv$(addprefix -,$(notdir $(PYTHON)))
+
+export PYTHON
+export UV_PROJECT_ENVIRONMENT = $(VENV)
+export UV_NO_SYNC = 1
+# They would lead uv to another environment than this checkout's.
+unexport VIRTUAL_ENV UV_PYTHON UV_PROJECT
+
+# `exec`: a signal to make reaches the program with no shell in between.
+RUN = exec scripts/uv --quiet run
+PYTEST = $(RUN) pytest
+
+.DEFAULT_GOAL = help
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+
+# Internal: makes the environment when it is not there or not current, else takes 20 ms.
+setup:
+	@scripts/setup
+
+install: setup ## make the environment and set the git hooks
+	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "No git checkout here: no hooks set"; \
+	else scripts/uv --quiet run pre-commit install || echo "The git hooks are not set, see above; all else is ready"; fi
+
+run: setup ## migrate, then serve everything on :8000
+	@$(RUN) mainstay serve
+
+dev: setup ## the same, started again whenever a source file changes
+	@$(RUN) mainstay serve --reload
+
+all: lint typecheck test ## lint, typecheck, test
+
+lint: setup ## style, imports between rooms, security, dependencies, spelling, SQL, workflow
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) lint-imports --no-logo
+	@$(RUN) bandit --quiet --configfile pyproject.toml --recursive src scripts
+	@$(RUN) deptry src
+	@$(RUN) codespell
+	@$(RUN) python scripts/lint_migrations.py
+	@$(RUN) zizmor --quiet --offline .github
+
+typecheck: setup ## mypy, strict
+	@$(RUN) mypy
+
+test: setup ## the whole suite with coverage, against a real PostgreSQL of its own
+	@$(RUN) python scripts/run_tests.py $(PYTEST_ARGS)
+
+test-unit: setup ## the pure parts: no database, no process
+	@$(PYTEST) src $(PYTEST_ARGS)
+
+test-integration: setup ## services and kernel against PostgreSQL
+	@$(PYTEST) tests/integration tests/conformance $(PYTEST_ARGS)
+
+test-contract: setup ## every storage against the contract of its repository
+	@$(PYTEST) tests/contract $(PYTEST_ARGS)
+
+schemathesis: setup ## requests generated from the OpenAPI document, whole (make test holds a short form)
+	@$(PYTEST) tests/e2e -m '' $(PYTEST_ARGS)
+
+long: setup ## the proofs that take over 10 s
+	@$(PYTEST) -m long $(PYTEST_ARGS)
+
+bench: setup ## measure the service; BENCH_ARGS=--help tells what can be chosen
+	@$(RUN) python -m bench $(BENCH_ARGS)
+
+migrate: setup ## apply the pending migrations
+	@$(RUN) mainstay migrate up
+
+status: setup ## which migrations are applied, which are pending
+	@$(RUN) mainstay migrate status
+
+verify: setup ## find changed migrations and tables that differ from the models
+	@$(RUN) mainstay migrate verify
+
+openapi: setup ## print the OpenAPI document
+	@$(RUN) mainstay openapi
+
+lock: ## bring requirements.lock up to pyproject.toml; pins that still fit stay
+	@scripts/lock
