@@ -1,0 +1,1 @@
+"""What Mainstay's performance figures are made with. See README.md."""

@@ -1,0 +1,74 @@
+"""The data: one database made by Mainstay's own migrations and filled once; each turn begins on a fresh copy of it."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+_ORIGINAL, _COPY = "bench_original", "bench"
+
+_FILL = """
+INSERT INTO pets (name, species, species_key, age_years, status, version, created_at, updated_at)
+SELECT format('Pet %s', n), kind, kind, n % 20, 'available', 1, now(), now()
+FROM generate_series(0, 9999) AS n, format('species-%s', lpad((n % 100)::text, 3, '0')) AS kind
+ORDER BY n
+"""
+
+
+class NotDurable(Exception):
+    """The server may lose what it said was committed: writes measured on it would be too fast."""
+
+
+def prepare(url: str, folder: Path) -> None:
+    """Make the original: 10,000 pets of 100 species. Raises NotDurable where PostgreSQL does not wait for the disk."""
+    asyncio.run(_execute(url, f"CREATE DATABASE {_ORIGINAL}"))
+    original = _named(url, _ORIGINAL)
+    command = [sys.executable, "-m", "mainstay", "migrate", "up"]
+    subprocess.run(command, env={"DATABASE_URL": original}, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    asyncio.run(_execute(original, _FILL, "VACUUM (FREEZE, ANALYZE)"))
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        if asyncio.run(_value(original, f"SHOW {setting}")) != "on":
+            raise NotDurable(f"{setting} is off")
+
+
+def copy(url: str) -> str:
+    """Make a fresh copy of the original, in place of the one before; its URL. All of it is on the disk afterwards."""
+    drop = f"DROP DATABASE IF EXISTS {_COPY} WITH (FORCE)"
+    asyncio.run(_execute(url, drop, f"CREATE DATABASE {_COPY} TEMPLATE {_ORIGINAL}", "CHECKPOINT"))
+    return _named(url, _COPY)
+
+
+def events(url: str) -> int:
+    """How many events are in the outbox."""
+    number: int = asyncio.run(_value(url, "SELECT count(*) FROM outbox"))
+    return number
+
+
+def server_version(url: str) -> str:
+    """PostgreSQL's version."""
+    return str(asyncio.run(_value(url, "SHOW server_version"))).split()[0]
+
+
+def _named(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _value(url: str, statement: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
