@@ -1,5 +1,6 @@
 """The outermost layer: each request's id and context, the headers of every answer, the log line, the last resort."""
 
+import asyncio
 import logging
 import re
 import time
@@ -11,9 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainstay.kernel.core.context import RequestContext, request_context
-from mainstay.kernel.core.errors import DomainError, StartupError
+from mainstay.kernel.core.errors import DomainError, InternalError, StartupError, Unavailable
 from mainstay.kernel.http.cors import Cors
-from mainstay.kernel.http.errors import error_response, internal_error, router_error
+from mainstay.kernel.http.errors import error_response, router_error
 from mainstay.kernel.http.guard import check_request
 from mainstay.kernel.http.headers import by_name
 from mainstay.kernel.http.types import HEADERS_KEY, Headers
@@ -69,23 +70,33 @@ class Boundary:
             check_request(scope, headers)
             answer = self._cors.preflight(method, headers) or self._app
             await answer(scope, receive, send_on)
-        except DomainError as error:
-            await error_response(scope, error)(scope, receive, send_on)
-        except HTTPException as error:
-            await error_response(scope, router_error(scope, error))(scope, receive, send_on)
         except ClientDisconnect:
             pass  # nobody is left to answer
-        except Exception as error:
-            logger.exception("unexpected error")
-            if status != CLIENT_GONE:  # the answer has begun: all that is left is to break it off
+        except (Exception, asyncio.CancelledError) as error:
+            begun = status != CLIENT_GONE
+            told = _told(scope, error)
+            if not begun:
+                await error_response(scope, told)(scope, receive, send_on)
+            if begun or isinstance(error, asyncio.CancelledError):  # begun: all that is left is to break it off
                 raise
-            await error_response(scope, internal_error(error))(scope, receive, send_on)
         finally:
             seconds = time.perf_counter() - started
             route = scope.get("route")
             path = route.path if route is not None else _UNMATCHED
             self._metrics.ended(method, path, status, seconds)
             self._access_log.line(method, path, status, seconds, context.request_id)
+
+
+def _told(scope: Scope, error: BaseException) -> DomainError:
+    """What a caller is told of an exception that came this far."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, HTTPException):
+        return router_error(scope, error)
+    if isinstance(error, asyncio.CancelledError):  # the server has waited long enough for its running requests
+        return Unavailable("The server is stopping; please try again.")
+    logger.error("unexpected error", exc_info=error)
+    return InternalError(original_error=error)
 
 
 async def _say_plainly(send: Send, message: Message) -> None:

@@ -15,7 +15,6 @@ from starlette.types import Scope
 from mainstay.kernel.core.context import request_context
 from mainstay.kernel.core.errors import (
     DomainError,
-    InternalError,
     Invalid,
     Kind,
     MethodNotAllowed,
@@ -158,11 +157,6 @@ def log_failure(error: DomainError) -> None:
         logger.warning("unavailable: %s", f"{type(cause).__name__}: {cause}" if cause else error)
     elif error.kind is Kind.INTERNAL:
         logger.error("internal error", exc_info=error.original_error)
-
-
-def internal_error(error: Exception) -> InternalError:
-    """What a caller is told of an exception that nobody expected."""
-    return InternalError(original_error=error)
 
 
 def _details(scope: Scope, error: DomainError) -> dict[str, Any]:

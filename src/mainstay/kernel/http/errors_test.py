@@ -12,6 +12,7 @@ from mainstay.kernel.core.context import RequestContext, request_context
 from mainstay.kernel.core.errors import (
     Conflict,
     DomainError,
+    InternalError,
     Kind,
     MethodNotAllowed,
     NotFound,
@@ -25,7 +26,6 @@ from mainstay.kernel.http.errors import (
     ErrorResponse,
     ProblemResponse,
     error_response,
-    internal_error,
     log_failure,
     validation_error,
 )
@@ -109,7 +109,7 @@ def test_an_error_brings_its_header(error: DomainError, name: bytes, value: byte
 
 @pytest.mark.parametrize("accept", [b"*/*", PROBLEM])
 @pytest.mark.parametrize(
-    "error", [Unavailable(original_error=OSError("10.0.0.1")), internal_error(KeyError("10.0.0.1"))]
+    "error", [Unavailable(original_error=OSError("10.0.0.1")), InternalError(original_error=KeyError("10.0.0.1"))]
 )
 def test_the_cause_is_shown_only_where_it_may_be(error: DomainError, accept: bytes) -> None:
     assert b"10.0.0.1" not in error_response(scope(accept), error).body
@@ -150,7 +150,7 @@ def test_a_finding_says_where_and_what_but_not_the_value(body: Any, loc: list[st
 def test_what_the_program_could_not_do_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     log_failure(Unavailable(original_error=OSError("refused")))
     log_failure(Unavailable("Too many."))
-    log_failure(internal_error(KeyError("x")))
+    log_failure(InternalError(original_error=KeyError("x")))
     assert [record.getMessage() for record in caplog.records] == [
         "unavailable: OSError: refused",
         "unavailable: Too many.",
