@@ -130,7 +130,9 @@ class ServerProcess:
     """`mainstay serve` as a user starts it, on a free port."""
 
     def __init__(self, folder: Path, arguments: tuple[str, ...] = (), **environment: str) -> None:
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ}
+        inherited = {
+            name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ
+        }
         self._log = (folder / f"server-{secrets.token_hex(4)}.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mainstay", "serve", "--port", "0", *arguments],

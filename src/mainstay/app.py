@@ -77,7 +77,7 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         cause = error.original_error or error
         raise StartupError(f"The database cannot be used: {cause}. Check DATABASE_URL.") from error
     app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
-    app.state.pets = pets.postgres_storage(database)
+    app.state.pets = pets.postgres_storage(database.share())
 
 
 async def _migrate(url: str) -> None:

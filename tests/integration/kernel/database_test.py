@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from mainstay.kernel.core.errors import NotFound, Unavailable
-from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.engine import Connection, Database
 from mainstay.kernel.db.statements import Statement
 
 THINGS = Table(
@@ -179,13 +179,20 @@ async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
     assert await database.fetch_value(COUNT) == 0
 
 
-async def test_a_transaction_that_idles_is_ended_by_the_server(database: Database, things: None) -> None:
+def closed(connection: Connection) -> Callable[[], Awaitable[bool]]:
+    async def closed() -> bool:
+        return bool(connection.driver.is_closed())
+
+    return closed
+
+
+async def test_a_transaction_that_idles_is_ended_by_the_server(
+    database: Database, things: None, eventually: Callable[..., Awaitable[Any]]
+) -> None:
     async def idle() -> None:
         async with database.transaction() as connection:
             await connection.fetch_one(ADD, {"id": 1, "name": "a"})
-            async with asyncio.timeout(5):
-                while not connection.driver.is_closed():
-                    await asyncio.sleep(0.01)
+            await eventually(closed(connection))
             await connection.fetch_one(ADD, {"id": 2, "name": "b"})
 
     with pytest.raises(Unavailable):

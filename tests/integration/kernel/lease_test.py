@@ -172,14 +172,16 @@ async def test_the_pool_has_a_bound_whatever_the_load(database: Database, sessio
 # Sessions that the server has ended
 
 
-async def end_sessions(session: asyncpg.Connection, eventually: Callable[..., Awaitable[Any]]) -> None:
-    """As an administrator or a restart of the server does."""
+async def end_sessions(
+    database: Database, session: asyncpg.Connection, eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    """As an administrator or a restart of the server does. Waits until our side has heard of it."""
     await session.execute(OURS.replace("count(*)", "pg_terminate_backend(pid)"))
 
-    async def none() -> bool:
-        return bool(await session.fetchval(OURS) == 0)
+    async def heard() -> bool:
+        return all(connection.is_closed() for connection in database._opened)
 
-    await eventually(none)
+    await eventually(heard)
 
 
 async def test_ended_sessions_are_not_noticed_by_the_next_requests(
@@ -187,7 +189,7 @@ async def test_ended_sessions_are_not_noticed_by_the_next_requests(
 ) -> None:
     for _ in range(3):
         await asyncio.gather(*(database.fetch_text("SELECT pg_sleep(0.01)") for _ in range(POOL)))
-        await end_sessions(session, eventually)
+        await end_sessions(database, session, eventually)
         await assert_sound(database)
 
 
@@ -199,7 +201,7 @@ async def test_a_statement_whose_session_is_ended_is_unavailable_and_the_next_is
 
     statement = asyncio.create_task(database.fetch_text("SELECT 8 FROM pg_sleep(10)"))
     await eventually(running)
-    await end_sessions(session, eventually)
+    await end_sessions(database, session, eventually)
     with pytest.raises(Unavailable):
         await statement
     await assert_sound(database)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.statements import Statement, Values
 
 Row = Sequence[Any]
+Slots = tuple[asyncio.Semaphore, ...]
 
 # What asyncpg raises when the server cannot be reached, goes away, is overrun, or runs into one of our time-outs.
 _AWAY = (
@@ -94,7 +96,10 @@ class Database:
         self._pool_min = pool_min
         self._timeouts = timeouts or Timeouts()
         self._opened: WeakSet[asyncpg.Connection] = WeakSet()
-        self._slots = asyncio.Semaphore(pool_max)  # fair, unlike the pool's own queue, and bounds the wait
+        # Fair, unlike the pool's own queue, and bounds the wait. All connections are first come, first served, but for
+        # the shares: see `share`.
+        self._slots: Slots = (asyncio.Semaphore(pool_max),)
+        self._share = max(1, pool_max - max(1, pool_max // 5))
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -144,6 +149,16 @@ class Database:
             for connection in self._opened:
                 connection.terminate()
 
+    def share(self) -> Self:
+        """The same pool for one service, which may have four fifths of its connections at once, never all.
+
+        A bulkhead: where a service's table is locked, its requests wait, each on a connection, and there is still one
+        for the others.
+        """
+        share = copy(self)
+        share._slots = (asyncio.Semaphore(self._share), *self._slots)  # noqa: SLF001 - its own
+        return share
+
     async def fetch_one(self, statement: Statement, values: Values) -> Row | None:
         """The first row, if any."""
         async with self.connection() as connection:
@@ -180,28 +195,38 @@ class Lease:
 
     __slots__ = ("_engine", "_pooled", "_slots", "_wait")
 
-    def __init__(self, engine: AsyncEngine, slots: asyncio.Semaphore, wait: float) -> None:
+    def __init__(self, engine: AsyncEngine, slots: Slots, wait: float) -> None:
         self._engine = engine
         self._slots = slots
         self._wait = wait
 
     async def __aenter__(self) -> Connection:
         """Take a connection out of the pool. Raises Unavailable after the pool wait, or where none can be made."""
-        try:
-            if self._slots.locked():  # a time-out costs more than the rest of this function
-                async with asyncio.timeout(self._wait):
-                    await self._slots.acquire()
-            else:
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise Unavailable("All database connections are busy; please try again.") from error
+        if any(slot.locked() for slot in self._slots):
+            await self._wait_for_slots()
+        else:  # without the time-out, which would cost more than the rest of this function
+            for slot in self._slots:
+                await slot.acquire()
         try:
             self._pooled = await self._checkout()
         except BaseException as error:
-            self._slots.release()
+            _release(self._slots)
             _raise_unavailable(error)
             raise
         return Connection(self._pooled.driver_connection)
+
+    async def _wait_for_slots(self) -> None:
+        taken: Slots = ()
+        try:
+            async with asyncio.timeout(self._wait):
+                for slot in self._slots:
+                    await slot.acquire()
+                    taken = (*taken, slot)
+        except BaseException as error:
+            _release(taken)
+            if isinstance(error, TimeoutError):
+                raise Unavailable("All database connections are busy; please try again.") from error
+            raise
 
     async def _checkout(self) -> PoolProxiedConnection:
         """A pooled connection that is open; those that the server has closed meanwhile are dropped on the way."""
@@ -223,8 +248,13 @@ class Lease:
                 self._pooled.invalidate()
             self._pooled.close()
         finally:
-            self._slots.release()
+            _release(self._slots)
         _raise_unavailable(error)
+
+
+def _release(slots: Slots) -> None:
+    for slot in slots:
+        slot.release()
 
 
 def _raise_unavailable(error: BaseException | None) -> None:
