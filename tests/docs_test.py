@@ -1,0 +1,203 @@
+"""What the documents show is so: calls are run, answers compared, defaults looked up, links followed."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mainstay.settings import Settings, load_settings
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
+NOT_RUN: dict[str, str] = {}
+"""Shell blocks that no test can run, by their first line, each with the reason."""
+
+ADDRESS = "http://127.0.0.1:8000"
+REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SETTINGS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+
+
+class Block(NamedTuple):
+    """A fenced block: what stands behind the fence, and the text."""
+
+    language: str
+    text: str
+
+
+def blocks(document: Path) -> list[Block]:
+    return [
+        Block(*found) for found in re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+
+
+def is_shell(block: Block) -> bool:
+    return block.language in {"sh", "bash", "shell", "console"}
+
+
+def calls(document: Path) -> list[tuple[Block, Block]]:
+    """Shell blocks with the answers that follow them."""
+    return [(call, answer) for call, answer in pairwise(blocks(document)) if answer.language in {"http", "json"}]
+
+
+# Calls
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_calls_of_the_readme_are_answered_as_it_shows(serve: Callable[..., Any]) -> None:
+    server = serve()
+    shown = calls(ROOT / "README.md")
+    assert len(shown) >= 6
+    for call, answer in shown:
+        command = ["bash", "-euc", call.text.replace(ADDRESS, server.url)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert_answer(printed, answer)
+
+
+def assert_answer(printed: str, shown: Block) -> None:
+    """The status and the body as shown, and every header that is shown; request ids differ."""
+    wanted = REQUEST_ID.sub("<id>", shown.text.strip())
+    got = REQUEST_ID.sub("<id>", printed.replace("\r\n", "\n").strip())
+    if shown.language == "json":
+        assert got == wanted
+        return
+    (head, _, body), (wanted_head, _, wanted_body) = got.partition("\n\n"), wanted.partition("\n\n")
+    (status, *headers), (wanted_status, *wanted_headers) = head.splitlines(), wanted_head.splitlines()
+    assert (status, body) == (wanted_status, wanted_body)
+    assert [header for header in wanted_headers if header not in headers] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_shell_block_is_tried_out_or_excused(document: Path) -> None:
+    called = {call for call, _ in calls(document)} if document == ROOT / "README.md" else set()
+    for block in filter(is_shell, blocks(document)):
+        if block in called or block.text.splitlines()[0] in NOT_RUN:
+            continue
+        for line in block.text.splitlines():
+            assert line.startswith("make "), f"{line!r}: show its answer, make it a target or put it into NOT_RUN"
+            assert recipe(line.split()[1])
+
+
+def test_make_run_is_what_the_other_tests_start() -> None:
+    assert "run mainstay serve" in recipe("run")
+    assert "python scripts/run_tests.py" in recipe("test")
+
+
+def recipe(target: str) -> str:
+    """What make would do; fails where there is no such target."""
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+# Links and the diagram
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert [target for target in links(document) if not (document.parent / target).exists()] == []
+
+
+def links(document: Path) -> Iterator[str]:
+    """Those within the repository. A results page is there once somebody has measured."""
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+        if "://" not in target and target != "results.md":
+            yield target
+
+
+def test_the_diagram_shows_the_rooms_that_the_linter_holds() -> None:
+    (diagram,) = [block.text for block in blocks(ROOT / "README.md") if block.language == "mermaid"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    for contract in contracts[:2]:
+        layers = [layer for layer in contract["layers"] if layer != "__main__"]
+        rooms = [re.findall(r"(?<!\()\b\w+\b(?!\))", layer) for layer in layers]
+        for upper, lower in pairwise(rooms):
+            for room in lower:
+                assert re.search(rf"\b{upper[0]}\b.*--> {room}\b", diagram) or room == "kernel", (upper, room)
+
+
+# Settings
+
+
+def example() -> dict[str, str]:
+    """The settings of .env.example, as if the marks before them were taken away."""
+    return dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a .env, and an environment without a setting."""
+    monkeypatch.chdir(tmp_path)
+    for name in (*SETTINGS, "ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    return settings.model_dump() | {
+        "log_level": settings.effective_log_level,
+        "migrate_on_start": settings.migrates_on_start,
+    }
+
+
+def test_the_example_lists_every_setting_and_no_other() -> None:
+    assert list(example()) == list(dict.fromkeys(example()))
+    assert example().keys() == SETTINGS.keys()
+
+
+def test_the_example_as_it_is_changes_nothing(empty_folder: Path) -> None:
+    defaults = load_settings()
+    (empty_folder / ".env").write_text((ROOT / ".env.example").read_text())
+    assert load_settings() == defaults
+
+
+def test_the_example_shows_the_defaults(empty_folder: Path) -> None:
+    defaults = effective(load_settings())
+    lines = [f"{name}={value}" for name, value in example().items() if name != "DATABASE_URL"]
+    (empty_folder / ".env").write_text("\n".join(lines))
+    assert effective(load_settings()) == defaults
+
+
+def test_the_example_of_a_database_is_one_that_is_taken(empty_folder: Path) -> None:
+    (empty_folder / ".env").write_text(f"DATABASE_URL={example()['DATABASE_URL']}")
+    assert load_settings().database_url is not None
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table of docs/configuration.md whose first heading this is."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    _, _, rows = text.partition(f"| {heading} |")
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.split("\n\n")[0].splitlines()[2:]]
+
+
+def test_the_configuration_page_lists_every_setting_with_its_default() -> None:
+    listed = {name.strip("`"): default for name, default, *_ in table("setting")}
+    assert listed.keys() == SETTINGS.keys() | {"ENVIRONMENT"}
+    for name, default in SETTINGS.items():
+        if default is None or default == ():
+            assert not re.fullmatch(r"`[^`]*`", listed[name]), f"{name} has no default of its own"
+        else:
+            assert listed[name] == f"`{written(default)}`", name
+
+
+def written(default: object) -> str:
+    """A default as people write it into the environment."""
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
+@pytest.mark.parametrize("app_env", ["dev", "test", "qa", "prod"])
+def test_the_configuration_page_says_what_the_environments_mean(app_env: str, empty_folder: Path) -> None:
+    (row,) = [row for row in table("APP_ENV") if row[0].split()[0] == app_env]
+    url = {"database_url": "postgresql://localhost/mainstay"} if row[4] == "refused" else {}
+    settings = load_settings(app_env=app_env, **url)
+    assert row[1:] == [
+        settings.effective_log_level,
+        "JSON" if settings.json_logs else "for people",
+        "yes" if settings.show_cause else "no",
+        "refused" if url else "yes",
+        "yes" if settings.migrates_on_start else "no",
+    ]

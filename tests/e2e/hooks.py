@@ -1,0 +1,125 @@
+"""What schemathesis is taught about Mainstay: how to reach what is there, and the promises that its checks don't know.
+
+Loaded by schemathesis itself, by the path in SCHEMATHESIS_HOOKS.
+"""
+# ruff: noqa: ARG001 - schemathesis hands in all of the arguments
+
+import json
+import re
+import uuid
+from collections import defaultdict
+from typing import Any, TypeAlias
+from urllib.parse import urljoin
+
+import httpx
+import schemathesis
+from schemathesis import Case, CheckContext, HookContext, Response
+
+AnyCase: TypeAlias = "Case[Any]"
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+ENVELOPE = {"code", "message", "details", "request_id"}
+
+created: defaultdict[str, list[str]] = defaultdict(list)
+"""The ids of what was created, by the collection's path."""
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: AnyCase, response: Response) -> None:
+    """Remember what there is."""
+    if response.status_code == 201:
+        created[case.path].append(response.headers["location"][0].rpartition("/")[2])
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> None:
+    """Let valid requests get as far as the part of them that is tried out.
+
+    The coverage phase takes each body to its borders and all else from the document's examples: all but the first of
+    these requests would be answered with 404, 412 or "key reused", and show nothing of their bodies.
+    """
+    if not _is_valid(case):
+        return
+    case.body = _with_plain_integers(case.body)
+    assert case.meta is not None
+    if case.meta.phase.name.value == "coverage":
+        _aim(case)
+
+
+@schemathesis.check
+def a_valid_request_is_refused_for_its_key_alone(ctx: CheckContext, response: Response, case: AnyCase) -> None:
+    """422 is expected of valid requests in general (schemathesis.toml), but means one thing."""
+    if _is_valid(case) and response.status_code == 422:
+        assert _error(response)["code"] == "idempotency_key_reused"
+
+
+@schemathesis.check
+def every_answer_has_its_headers(ctx: CheckContext, response: Response, case: AnyCase) -> None:
+    """Also those to methods and addresses that the document does not know."""
+    assert REQUEST_ID.fullmatch(response.headers["x-request-id"][0])
+    assert response.headers["x-content-type-options"] == ["nosniff"]
+    assert "server" not in response.headers
+
+
+@schemathesis.check
+def every_error_is_in_the_envelope(ctx: CheckContext, response: Response, case: AnyCase) -> None:
+    """Likewise."""
+    if response.status_code >= 400:
+        error = _error(response)
+        assert error.keys() == ENVELOPE
+        assert error["request_id"] == response.headers["x-request-id"][0]
+        assert response.headers["cache-control"] == ["no-store"]
+
+
+@schemathesis.check
+def the_etag_is_the_version(ctx: CheckContext, response: Response, case: AnyCase) -> None:
+    """Of every resource that tells its version."""
+    if 200 <= response.status_code < 300 and response.content[:1] == b"{":
+        version = json.loads(response.content).get("version")
+        assert version is None or response.headers["etag"] == [f'"{version}"']
+
+
+@schemathesis.check
+def a_read_shows_what_a_write_has_answered(ctx: CheckContext, response: Response, case: AnyCase) -> None:
+    """The new version, or nothing after a DELETE. A replayed answer may be older than what is there."""
+    if case.method == "GET" or response.status_code >= 300 or "idempotency-replayed" in response.headers:
+        return
+    url = response.request.url
+    assert url is not None
+    read = httpx.get(urljoin(url, response.headers.get("location", [""])[0]))
+    if case.method == "DELETE":
+        assert read.status_code == 404
+    else:
+        assert (read.content, read.headers["etag"]) == (response.content, response.headers["etag"][0])
+
+
+def _aim(case: AnyCase) -> None:
+    """At something that is there, in whatever version, and with a key of its own."""
+    assert case.meta is not None
+    tried_out = getattr(case.meta.phase.data, "parameter", None)
+    if "If-Match" in case.headers and tried_out != "If-Match":
+        case.headers["If-Match"] = "*"
+    if "Idempotency-Key" in case.headers and tried_out != "Idempotency-Key":
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    collection, _, name = case.path.rpartition("/")
+    there = created[collection]
+    if there and name.strip("{}") != tried_out and name.startswith("{"):
+        case.path_parameters[name.strip("{}")] = there.pop() if case.method == "DELETE" else there[-1]
+
+
+def _with_plain_integers(body: Any) -> Any:
+    """JSON Schema takes 7.0 for an integer and has no word against it; a field of integers takes 7 alone."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in body.items()
+    }
+
+
+def _is_valid(case: AnyCase) -> bool:
+    return case.meta is not None and case.meta.generation.mode.is_positive
+
+
+def _error(response: Response) -> dict[str, Any]:
+    error: dict[str, Any] = json.loads(response.content)["error"]
+    return error

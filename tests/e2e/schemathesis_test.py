@@ -1,0 +1,61 @@
+"""Requests that schemathesis makes of the OpenAPI document, against the whole program as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+# The gate's run is the same every time, so that it fails for the change at hand alone; the long one looks for news.
+SHORT = ("--max-examples=30", "--seed=1")
+LONG = ("--max-time=240",)  # seconds, spent whole
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_every_answer_is_what_the_document_says(serve: Callable[..., Any], tmp_path: Path) -> None:
+    run(serve(), tmp_path, *SHORT)
+
+
+@pytest.mark.e2e
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("storage", ["postgres", "memory"])
+def test_however_long_one_asks(serve: Callable[..., Any], tmp_path: Path, storage: str) -> None:
+    run(serve(PETS_STORAGE=storage), tmp_path, *LONG)
+
+
+def run(server: Any, folder: Path, *options: str) -> None:
+    """Run schemathesis and look at what it did: a run that reached little finds little."""
+    report = folder / "report.json"
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
+        *("run", f"{server.url}/openapi.json", "--report-json-path", str(report), *options),
+    ]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py")}
+    told = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    done = json.loads(report.read_text())
+    assert done["complete"]
+    assert {phase: result["status"] for phase, result in done["phases"].items()} == dict.fromkeys(
+        ("examples", "coverage", "fuzzing", "stateful"), "success"
+    )
+    assert done["operations"]["tested"] == done["operations"]["total"]
+    assert refused_throughout(done) == []
+    assert "unexpected error" not in server.log
+
+
+def refused_throughout(done: Any) -> list[tuple[str, str]]:
+    """Operations of which no valid request was answered with success, by phase."""
+    return [
+        (operation, phase)
+        for operation, phases in done["valid_rates"].items()
+        for phase in ("coverage", "fuzzing")
+        if not phases[phase]["accepted"]
+    ]
