@@ -63,6 +63,9 @@ test-contract: setup ## every storage against the contract of its repository
 schemathesis: setup ## requests generated from the OpenAPI document, whole (make test holds a short form)
 	@$(PYTEST) tests/e2e -m '' $(PYTEST_ARGS)
 
+faults: setup ## processes killed and databases taken away, whole (make test holds a short form)
+	@$(PYTEST) tests/faults -m '' $(PYTEST_ARGS)
+
 long: setup ## the proofs that take over 10 s
 	@$(PYTEST) -m long $(PYTEST_ARGS)
 

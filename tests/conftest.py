@@ -1,4 +1,4 @@
-"""What the tests stand on: a real PostgreSQL of their own, a fresh database each, the program in this process or as one.
+"""What the tests stand on: a real PostgreSQL, a fresh database each, the program in this process or as one of its own.
 
 `TEST_DATABASE_URL` names another server to make the databases on; without it each pytest process has an embedded one.
 """
@@ -131,7 +131,7 @@ class ServerProcess:
 
     def __init__(self, folder: Path, arguments: tuple[str, ...] = (), **environment: str) -> None:
         inherited = {
-            name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_START") if name in os.environ
+            name: os.environ[name] for name in ("PATH", "HOME", "COVERAGE_PROCESS_CONFIG") if name in os.environ
         }
         self._log = (folder / f"server-{secrets.token_hex(4)}.log").open("wb")
         self.process = subprocess.Popen(

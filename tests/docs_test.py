@@ -103,7 +103,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def links(document: Path) -> Iterator[str]:
-    """Those within the repository. A results page is there once somebody has measured."""
+    """Those within the repository."""
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
         if "://" not in target:
             yield target
