@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     db_pool_min: int = Field(2, ge=1, le=1000)
     db_pool_max: int = Field(10, ge=1, le=1000)
     db_connect_timeout: float = Field(1.3, gt=0, le=60)
-    db_pool_timeout: float = Field(0.5, gt=0, le=60)
+    db_pool_timeout: float = Field(0.4, gt=0, le=60)
     db_lock_timeout: float = Field(0.9, gt=0, le=60)
     db_statement_timeout: float = Field(1.3, gt=0, le=600)
     migrate_on_start: bool | None = None

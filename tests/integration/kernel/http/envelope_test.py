@@ -35,7 +35,9 @@ CODES = {
     500: "internal_error",
     503: "unavailable",
 }
-ERRORS = [(*operation, status) for operation, statuses in OPERATIONS.items() for status in statuses if status >= 400]
+ERRORS = [
+    (*operation, status) for operation, statuses in OPERATIONS.items() for status in sorted(statuses) if status >= 400
+]
 # Not those that take a server of another kind: for slow bodies see body_test.py, for readiness health_test.py. That
 # nothing health and metrics do can go wrong is their point.
 PROVOKED = [error for error in ERRORS if error[2] != 408 and (error[2] < 500 or error[1].startswith("/pets"))]
