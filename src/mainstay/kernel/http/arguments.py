@@ -101,6 +101,8 @@ def _refused(name: str, error_type: str, message: str) -> RequestValidationError
 def _check(dependant: Dependant, call: Callable[..., Any]) -> None:
     if dependant.header_params or dependant.cookie_params or len(dependant.body_params) > 1:
         raise TypeError(f"{call.__qualname__}: take headers and cookies from the request; a body is one parameter")
+    if any(getattr(field.field_info, "embed", None) for field in dependant.body_params):
+        raise TypeError(f"{call.__qualname__}: the body is the parameter, not an object that holds it under its name")
     if not iscoroutinefunction(call):
         raise TypeError(f"{call.__qualname__} must be a coroutine function: a thread for each call costs 40 us")
 

@@ -178,12 +178,17 @@ async def two_bodies(one: Cup, other: Cup) -> Response:
     return respond([one, other])
 
 
+async def embedded_body(cup: Annotated[Cup, Body(embed=True)]) -> Response:
+    return respond(cup)
+
+
 def in_a_thread() -> Response:
     return respond(1)
 
 
 @pytest.mark.parametrize(
-    "endpoint", [sync_provider_user, parameter_provider_user, header_user, cookie_user, two_bodies, in_a_thread]
+    "endpoint",
+    [sync_provider_user, parameter_provider_user, header_user, cookie_user, two_bodies, embedded_body, in_a_thread],
 )
 def test_a_signature_that_is_not_bound_here_is_refused_at_start(endpoint: Callable[..., Any]) -> None:
     with pytest.raises(TypeError):
