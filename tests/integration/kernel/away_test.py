@@ -98,9 +98,9 @@ async def assert_served_again(client: httpx.AsyncClient) -> None:
 
 async def assert_away(client: httpx.AsyncClient) -> None:
     """What needs the database says that it is away, the rest does not notice."""
-    for timed in await crowd(client):
-        assert_unavailable(timed)
-    seen = await others(client)
+    calls, seen = await asyncio.gather(crowd(client), others(client))
+    for call in calls:
+        assert_unavailable(call)
     ready = seen.pop("/readyz").answer
     assert ready.status_code == 503
     assert ready.json()["error"]["code"] == "not_ready"

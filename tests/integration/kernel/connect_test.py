@@ -71,7 +71,7 @@ async def answer(url: str) -> Any:
     [
         "postgresql://mainstay@/mainstay?host={socket}&port=5432",
         "postgres://mainstay@/mainstay?host={socket}",
-        "postgresql://mainstay@/mainstay?host={socket}&sslmode=disable",
+        "postgresql://mainstay@/mainstay?host={socket}&sslmode=disable&channel_binding=prefer&connect_timeout=10",
         "postgresql://mainstay@/mainstay?host={socket}&sslmode=prefer&application_name=ours",
         "postgresql:///mainstay?host={socket}&user=mainstay",
         "postgresql:///?host={socket}&user=mainstay&dbname=mainstay",
@@ -109,21 +109,25 @@ def closed_port() -> int:
 async def assert_unavailable(url: str) -> None:
     """Neither a start nor a statement gets through, both say so within two seconds, and no word of the password."""
     started = time.monotonic()
-    with pytest.raises(Unavailable) as raised:
-        await answer(url)
-    assert time.monotonic() - started < 2
     database = Database(url)
-    ends = await asyncio.gather(*(database.fetch_text("SELECT 1") for _ in range(20)), return_exceptions=True)
-    assert {type(end) for end in ends} == {Unavailable}
-    assert "secret" not in f"{raised.value} {raised.value.original_error} {ends}"
+    calls = [answer(url), *(database.fetch_text("SELECT 1") for _ in range(20))]
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert time.monotonic() - started < 2
+    for end in ends:
+        assert isinstance(end, Unavailable)
+        assert "secret" not in f"{end} {end.original_error}"
 
 
 async def test_a_port_where_nobody_listens_is_unavailable(closed_port: int) -> None:
-    await assert_unavailable(f"postgresql://mainstay:secret@127.0.0.1:{closed_port}/mainstay?sslmode=disable")
+    await assert_unavailable(
+        f"postgresql://mainstay:secret@127.0.0.1:{closed_port}/mainstay?sslmode=disable&channel_binding=prefer&connect_timeout=10"
+    )
 
 
 async def test_a_host_that_says_nothing_is_unavailable(silent_port: int) -> None:
-    await assert_unavailable(f"postgresql://mainstay:secret@127.0.0.1:{silent_port}/mainstay?sslmode=disable")
+    await assert_unavailable(
+        f"postgresql://mainstay:secret@127.0.0.1:{silent_port}/mainstay?sslmode=disable&channel_binding=prefer&connect_timeout=10"
+    )
 
 
 async def test_a_socket_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

@@ -16,20 +16,18 @@ from mainstay.kernel.db.engine import Connection, Database, Timeouts
 
 POOL = 3
 """Connections of the `database` fixture, at most."""
+SHARE = 2
+"""How many of them one service may have."""
 
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mainstay' AND datname = current_database()"
 
 
 async def assert_sound(database: Database) -> None:
-    """Every connection of the pool can be had, and answers what it is asked."""
+    """Every connection that there is can be had, and answers what it is asked."""
     answers = await asyncio.gather(*(database.fetch_text("SELECT $1::int", [number]) for number in range(20)))
     assert answers == list(range(20))
-    async with asyncio.timeout(2):
-        leases = [database.connection() for _ in range(POOL)]
-        for lease in leases:
-            await lease.__aenter__()
-        for lease in leases:
-            await lease.__aexit__(None, None, None)
+    async with held(database, SHARE if len(database._slots) > 1 else POOL):
+        pass
 
 
 async def assert_no_session_is_left_behind(
@@ -64,9 +62,11 @@ async def test_requests_cancelled_at_any_moment_leave_the_pool_as_it_was(
 ) -> None:
     dice = random.Random(7)  # noqa: S311 - a repeatable test, no secret
     loop = asyncio.get_running_loop()
+    services = [database.share(), database.share()]
 
     async def ask(number: int) -> int:
-        answer = await database.fetch_text("SELECT $1::int FROM pg_sleep($2)", [number, dice.random() / 200])
+        asked = dice.choice((database, *services))
+        answer = await asked.fetch_text("SELECT $1::int FROM pg_sleep($2)", [number, dice.random() / 200])
         assert answer == number
         return number
 
@@ -77,7 +77,8 @@ async def test_requests_cancelled_at_any_moment_leave_the_pool_as_it_was(
                 loop.call_later(dice.random() * dice.choice((0.001, 0.01, 0.04)), task.cancel)
         for end in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(end, (int, asyncio.CancelledError, Unavailable))
-    await assert_sound(database)
+    for service in (database, *services):
+        await assert_sound(service)
     await assert_no_session_is_left_behind(session, eventually)
 
 
@@ -169,6 +170,16 @@ async def test_the_pool_has_a_bound_whatever_the_load(database: Database, sessio
     assert 1 < most <= POOL
 
 
+async def test_services_together_have_no_more_than_the_pool(database: Database, session: asyncpg.Connection) -> None:
+    services = [database.share() for _ in range(3)]
+    async with held(services[0], SHARE), held(services[1], POOL - SHARE):
+        with pytest.raises(Unavailable):
+            await services[2].fetch_text("SELECT 1")
+        assert await session.fetchval(OURS) == POOL
+    for service in services:
+        await assert_sound(service)
+
+
 # Sessions that the server has ended
 
 
@@ -194,17 +205,22 @@ async def test_ended_sessions_are_not_noticed_by_the_next_requests(
 
 
 async def test_a_statement_whose_session_is_ended_is_unavailable_and_the_next_is_served(
-    database: Database, session: asyncpg.Connection, eventually: Callable[..., Awaitable[Any]]
+    database_url: str, session: asyncpg.Connection, eventually: Callable[..., Awaitable[Any]]
 ) -> None:
-    async def running() -> bool:
-        return bool(await session.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT 8%'"))
+    async def running() -> Any:
+        return await session.fetchval(
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT 8%' AND state = 'active'"
+        )
 
-    statement = asyncio.create_task(database.fetch_text("SELECT 8 FROM pg_sleep(10)"))
-    await eventually(running)
-    await end_sessions(database, session, eventually)
-    with pytest.raises(Unavailable):
-        await statement
-    await assert_sound(database)
+    async with Database(database_url, pool_min=1, pool_max=1) as database:
+        for _ in range(5):
+            statement = asyncio.create_task(database.fetch_text("SELECT 8 FROM pg_sleep(1)"))
+            process = await eventually(running)
+            following = asyncio.create_task(database.fetch_text("SELECT 9"))  # has its turn at the very next moment
+            await session.execute("SELECT pg_terminate_backend($1)", process)
+            with pytest.raises(Unavailable):
+                await statement
+            assert await following == 9
 
 
 async def test_a_connection_to_a_server_that_has_become_a_standby_is_not_used_again(

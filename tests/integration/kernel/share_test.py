@@ -1,4 +1,4 @@
-"""A service's share of the pool: most of it, never all, and what a wait for it leaves behind."""
+"""A service's share of the pool: most of it, never all. What its waits leave behind: lease_test."""
 
 import asyncio
 
@@ -27,30 +27,6 @@ async def test_a_service_that_waits_on_every_connection_of_its_share_leaves_one_
         assert await pool.fetch_text("SELECT 1") == 1
         assert await pool.share().fetch_text("SELECT 1") == 1
         await asyncio.gather(*waiting)
-
-
-async def test_a_wait_in_vain_takes_nothing_with_it(pool: Database) -> None:
-    async with pool:
-        share = pool.share()
-        others = [asyncio.create_task(pool.fetch_text(SLOW)) for _ in range(POOL)]
-        await asyncio.sleep(0)
-        refused = await asyncio.gather(*(share.fetch_text("SELECT 1") for _ in range(SHARE)), return_exceptions=True)
-        assert {type(error) for error in refused} == {Unavailable}
-        await asyncio.gather(*others)
-        answers = await asyncio.gather(*(share.fetch_text("SELECT $1::int", [number]) for number in range(SHARE)))
-        assert answers == list(range(SHARE))
-
-
-async def test_a_cancelled_wait_takes_nothing_with_it(pool: Database) -> None:
-    async with pool:
-        share = pool.share()
-        others = [asyncio.create_task(pool.fetch_text(SLOW)) for _ in range(POOL)]
-        await asyncio.sleep(0)
-        waiting = asyncio.create_task(share.fetch_text("SELECT 1"))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(*others)
-        assert await asyncio.gather(*(share.fetch_text("SELECT 1") for _ in range(SHARE))) == [1] * SHARE
 
 
 async def test_a_pool_of_one_is_shared_all_the_same(database_url: str) -> None:

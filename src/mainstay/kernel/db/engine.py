@@ -16,6 +16,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.statements import Statement, Values
+from mainstay.kernel.db.url import driver_url
 
 Row = Sequence[Any]
 Slots = tuple[asyncio.Semaphore, ...]
@@ -31,7 +32,6 @@ _AWAY = (
     asyncpg.PostgresSystemError,
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,  # a deadlock; on a standby also what replication had to cancel
-    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # after a fail-over: the old primary, now a standby
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -44,8 +44,6 @@ _BROKEN = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncio.CancelledError,
 )
-_FATAL = ("FATAL", "PANIC")
-"""Severities with which the server closes the connection; the driver may learn of that only later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_min: int = 2, pool_max: int = 10, timeouts: Timeouts | None = None) -> None:
-        self._url = url
+        self._url = driver_url(url)
         self._pool_min = pool_min
         self._timeouts = timeouts or Timeouts()
         self._opened: WeakSet[asyncpg.Connection] = WeakSet()
@@ -244,7 +242,7 @@ class Lease:
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Give the connection back. Raises Unavailable in place of the driver's word for it."""
         try:
-            if isinstance(error, _BROKEN) or getattr(error, "severity_en", None) in _FATAL:
+            if isinstance(error, _BROKEN):
                 self._pooled.invalidate()
             self._pooled.close()
         finally:

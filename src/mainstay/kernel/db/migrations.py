@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from mainstay.kernel.core.clock import now
 from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.url import driver_url
 
 T = TypeVar("T")
 
@@ -222,7 +223,7 @@ async def _session(url: str, lock_timeout: float = 0.8) -> AsyncIterator[asyncpg
     """A connection for one command. Raises MigrationError where there is none, or it is lost on the way."""
     settings = {**_SESSION, "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
     try:
-        session = await asyncpg.connect(url, timeout=5, statement_cache_size=0, server_settings=settings)
+        session = await asyncpg.connect(driver_url(url), timeout=5, statement_cache_size=0, server_settings=settings)
         try:
             yield session
         finally:
