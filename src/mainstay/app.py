@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -44,7 +45,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _start(app, settings, stack)
+            try:
+                await _start(app, settings, stack)
+            except StartupError as error:  # the log has it too, but goes to standard output
+                sys.stderr.write(f"mainstay: {error}\n")
+                raise
             yield
 
     return create_application(

@@ -175,9 +175,9 @@ def test_a_database_that_does_not_answer_is_said_plainly(
 def test_a_server_without_its_database_says_so_and_ends(mainstay_process: Run, app_env: str) -> None:
     """In prod nothing is migrated at the start: there, another part of the program finds it out."""
     result = mainstay_process("serve", "--port", "0", DATABASE_URL=NOWHERE, APP_ENV=app_env)
-    said(result)
-    (line,) = [line for line in (result.stdout + result.stderr).splitlines() if "Cannot start" in line]
+    (line,) = said(result)
     assert "DATABASE_URL" in line
+    assert "Cannot start" in result.stdout
 
 
 def test_migrate_goes_from_nothing_to_current(mainstay: Run, empty_database_url: str) -> None:
