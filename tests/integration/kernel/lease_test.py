@@ -238,6 +238,9 @@ async def test_a_connection_to_a_server_that_has_become_a_standby_is_not_used_ag
 async def test_nothing_is_left_for_the_garbage_collector(
     database_url: str, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
+    gc.collect()  # what other tests have left is theirs
+    caplog.clear()
+    recwarn.clear()
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     timeouts = Timeouts(statement=0.1)
