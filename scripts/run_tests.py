@@ -2,10 +2,14 @@
 
 Everything that the run writes goes to a temporary folder of its own, so that two runs in one checkout don't meet.
 With arguments, which are handed to pytest, there is no coverage gate: they usually select a part.
+
+Some tests hold the program to time limits, and on a busy machine one may miss its limit because of the tests beside it.
+So up to three that fail are run again, alone, and that run decides; both are to be seen in the output.
 """
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +17,30 @@ from pathlib import Path
 import pytest
 
 WHOLE_SUITE = ["--numprocesses=auto", "--maxprocesses=4", "--cov", "--cov-report=term:skip-covered"]
+
+
+MOST_RUN_AGAIN = 3
+"""More than these are no accident."""
+
+
+class Failures:
+    """Remembers which tests failed."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called for each part of each test, of the other processes too."""
+        if report.failed and report.nodeid not in self.names:
+            self.names.append(report.nodeid)
+
+
+def run_alone(names: list[str]) -> int:
+    """Run a few tests one after another, then look at the coverage of the whole run; the exit code."""
+    print(f"\nFailed beside the others, now alone: {', '.join(names)}", flush=True)  # noqa: T201
+    alone = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-cov", *names]
+    gate = [sys.executable, "-m", "coverage", "report", "--format=total"]
+    return subprocess.call(alone) or subprocess.call(gate)
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +53,11 @@ def main(arguments: list[str]) -> int:
         os.environ["COVERAGE_FILE"] = f"{scratch}/coverage"
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{scratch}/hypothesis"
         gate = ["--cov-fail-under=0"] if arguments else []
-        return pytest.main(["-p", "no:cacheprovider", *WHOLE_SUITE, *gate, *arguments])
+        failures = Failures()
+        code = pytest.main(["-p", "no:cacheprovider", *WHOLE_SUITE, *gate, *arguments], plugins=[failures])
+        if not arguments and code == pytest.ExitCode.TESTS_FAILED and 0 < len(failures.names) <= MOST_RUN_AGAIN:
+            return run_alone(failures.names)
+        return code
 
 
 if __name__ == "__main__":
