@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -85,13 +85,25 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
     run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def copied_database(postgres_url: str, template_url: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes a migrated database without a row, for as long as a block lasts."""
+
+    @contextmanager
+    def copy() -> Iterator[str]:
+        name = f"test_{secrets.token_hex(6)}"
+        run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(template_url).path[1:]}")
+        yield database_named(postgres_url, name)
+        run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    return copy
+
+
 @pytest.fixture
-def database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+def database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """A migrated database without a row."""
-    name = f"test_{secrets.token_hex(6)}"
-    run_sql(postgres_url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(template_url).path[1:]}")
-    yield database_named(postgres_url, name)
-    run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with copied_database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from mainstay.settings import Settings, SettingsError, load_settings
 
 DATABASE = "postgresql://user:hunter2@db/mainstay"
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
 Environment = Callable[..., None]
 
@@ -239,19 +238,3 @@ def test_the_pets_in_memory_need_no_database(environment: Environment) -> None:
     assert load_settings().needs_postgres
     environment(PETS_STORAGE="memory")
     assert not load_settings().needs_postgres
-
-
-@pytest.mark.skipif(not EXAMPLE.exists(), reason="not a checkout")
-def test_the_example_names_every_setting_and_changes_nothing() -> None:
-    text = EXAMPLE.read_text()
-    assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == {name.upper() for name in Settings.model_fields}
-    Path(".env").write_text(text)
-    assert load_settings() == Settings()
-
-
-@pytest.mark.skipif(not EXAMPLE.exists(), reason="not a checkout")
-def test_the_example_shows_the_defaults() -> None:
-    told_elsewhere = {"DATABASE_URL", "LOG_LEVEL", "MIGRATE_ON_START"}  # their default depends on APP_ENV
-    lines = [line.removeprefix("#") for line in EXAMPLE.read_text().splitlines() if re.match("#[A-Z_]+=", line)]
-    Path(".env").write_text("\n".join(line for line in lines if line.partition("=")[0] not in told_elsewhere))
-    assert load_settings() == Settings()

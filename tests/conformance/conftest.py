@@ -3,15 +3,13 @@
 A resource joins with a row in RESOURCES.
 """
 
-import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -145,22 +143,11 @@ class Document:
                 yield method.upper(), path, operation
 
 
-async def execute(url: str, statement: str) -> None:
-    """Run a statement on a connection of its own."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
-def kept_database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+def kept_database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """One database for all these tests: each makes what it looks at."""
-    name = f"conformance_{secrets.token_hex(6)}"
-    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(template_url).path[1:]}"))
-    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    with copied_database() as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

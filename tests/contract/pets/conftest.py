@@ -1,13 +1,11 @@
 """The storages of pets, each held to the same suite. Another one joins with a line in STORAGES."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -42,12 +40,10 @@ async def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def kept_database_url(postgres_url: str, template_url: str) -> Iterator[str]:
+def kept_database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """One database for all these tests: to empty it takes a hundredth of the time that a new one takes."""
-    name = f"contract_{secrets.token_hex(6)}"
-    asyncio.run(execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {urlsplit(template_url).path[1:]}"))
-    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    asyncio.run(execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    with copied_database() as url:
+        yield url
 
 
 @pytest.fixture
