@@ -143,7 +143,7 @@ async def test_a_listener_that_fails_does_not_fail_the_request(
     async def fail(_: Event) -> None:
         raise RuntimeError("broken")
 
-    program.app.state.bus._listeners.insert(0, fail)
+    program.app.state.bus._listeners.insert(0, (Event, fail))
     response = await client.post("/pets", json=MITTENS)
     assert response.status_code == 201
     assert [event.type for event in heard] == ["pet.created"]

@@ -35,7 +35,7 @@ Listener = Callable[[Event], Awaitable[None]]
 class BackgroundTasks(Protocol):
     """Takes work that is to be done after the answer has been sent (Starlette's class of this name fits)."""
 
-    def add_task(self, func: Callable[[Event], Awaitable[None]], event: Event, /) -> None:
+    def add_task(self, func: Callable[[Listener, Event], Awaitable[None]], listener: Listener, event: Event, /) -> None:
         """Remember the call for later."""
 
 
@@ -43,20 +43,21 @@ class EventBus:
     """Tells the listeners of this process what was committed. A listener that fails is logged, nothing more."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[type[Event], Listener]] = []
 
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener` with every event from now on."""
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, kind: type[Event] = Event) -> None:
+        """Call `listener` with every event of this kind from now on."""
+        self._listeners.append((kind, listener))
 
     def publish(self, event: Event, background_tasks: BackgroundTasks) -> None:
         """Hand a committed event to the listeners, who run once the answer has been sent."""
-        if self._listeners:
-            background_tasks.add_task(self._deliver, event)
+        for kind, listener in self._listeners:
+            if isinstance(event, kind):
+                background_tasks.add_task(_deliver, listener, event)
 
-    async def _deliver(self, event: Event) -> None:
-        for listener in self._listeners:
-            try:
-                await listener(event)
-            except Exception:
-                logger.exception("a listener failed on %s", event.type)
+
+async def _deliver(listener: Listener, event: Event) -> None:
+    try:
+        await listener(event)
+    except Exception:
+        logger.exception("a listener failed on %s", event.type)

@@ -2,21 +2,21 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mainstay.kernel.core.events import Event, EventBus
+from mainstay.kernel.core.events import Event, EventBus, Listener
 
 
 class Tasks:
     """What Starlette's BackgroundTasks does, without the answer."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Callable[[Event], Awaitable[None]], Event]] = []
+        self.calls: list[tuple[Callable[[Listener, Event], Awaitable[None]], Listener, Event]] = []
 
-    def add_task(self, func: Callable[[Event], Awaitable[None]], event: Event) -> None:
-        self.calls.append((func, event))
+    def add_task(self, func: Callable[[Listener, Event], Awaitable[None]], listener: Listener, event: Event) -> None:
+        self.calls.append((func, listener, event))
 
     async def run(self) -> None:
-        for func, event in self.calls:
-            await func(event)
+        for func, listener, event in self.calls:
+            await func(listener, event)
 
 
 class CupBroken(Event):
@@ -46,6 +46,25 @@ async def test_every_listener_gets_every_event_in_order() -> None:
     assert first == []  # not before the answer has been sent
     await tasks.run()
     assert first == second == ["1", "2"]
+
+
+async def test_a_listener_gets_the_kind_of_events_that_it_asked_for() -> None:
+    class SpoonBent(Event):
+        type = "spoon.bent"
+        aggregate_type = "spoon"
+
+    bus, tasks = EventBus(), Tasks()
+    heard: list[Event] = []
+
+    async def listen(event: Event) -> None:
+        heard.append(event)
+
+    bus.subscribe(listen, CupBroken)
+    bus.publish(SpoonBent(aggregate_id="1", aggregate_version=1, data={}), tasks)
+    assert tasks.calls == []
+    bus.publish(broken("1"), tasks)
+    await tasks.run()
+    assert [event.type for event in heard] == ["cup.broken"]
 
 
 async def test_a_listener_that_fails_is_logged_and_keeps_nobody_from_listening(
