@@ -260,7 +260,7 @@ async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator
     database = Database(database_url)
     numbers = iter(range(1000))
 
-    async def taken() -> MarkTaken:
+    async def taken(_: Exception) -> MarkTaken:
         return MarkTaken()
 
     def make(request: Request, name: str) -> Response:

@@ -226,7 +226,7 @@ async def test_a_violated_constraint_is_the_error_that_its_name_stands_for(
 ) -> None:
     await session.execute("INSERT INTO things VALUES (7, 'taken', 1, 1)")
 
-    async def name_taken() -> NameTaken:
+    async def name_taken(_: Exception) -> NameTaken:
         return NameTaken(by=await database.fetch_text("SELECT id FROM things WHERE name = 'taken'"))
 
     work = full_unit(database, {"things_name_key": name_taken}, name="taken")
@@ -237,7 +237,7 @@ async def test_a_violated_constraint_is_the_error_that_its_name_stands_for(
 
 
 async def test_a_violation_that_nobody_has_named_comes_through(database: Database) -> None:
-    async def name_taken() -> NameTaken:
+    async def name_taken(_: Exception) -> NameTaken:
         pytest.fail("another constraint was violated")
 
     work = full_unit(database, {"things_name_key": name_taken}, weight=0)

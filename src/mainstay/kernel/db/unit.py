@@ -22,19 +22,19 @@ from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.statements import Statement, Values
 
 Change = Insert | Update | Delete
-Violation = Callable[[], Awaitable[DomainError]]
-"""Makes the domain error for a violated constraint; async, because the error may have to name the row in the way."""
+Violation = Callable[[Exception], Awaitable[DomainError]]
+"""Makes the domain error for a violated constraint out of the driver's; async, because it may have to name the row in
+the way. Raises LostRace where that row is gone again."""
 
 _KEPT = 1000
 """Texts kept, at most: a repository has a few, but one that makes a statement for each request must not fill memory."""
 
 
-class PostgresUnit(Unit):
-    """One row's change with its key and events. Flows that write several rows use `Database.transaction`."""
+class SqlUnit(Unit):
+    """One row's change, as a statement. Flows that write several rows use `Database.transaction`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._database = database
         self._change: Change | None = None
         self._values: Values = {}
         self._violations: Mapping[str, Violation] = {}
@@ -44,6 +44,14 @@ class PostgresUnit(Unit):
         if self._change is not None:
             raise RuntimeError("a unit writes one row; use Database.transaction for more")
         self._change, self._values, self._violations = change, values, violations or {}
+
+
+class PostgresUnit(SqlUnit):
+    """The change with its key and its events."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
 
     async def commit(self, reply: Reply, key: Key | None) -> None:
         """See Unit. Sends nothing where there is nothing to write."""
@@ -77,7 +85,7 @@ class PostgresUnit(Unit):
         violation = self._violations.get(error.constraint_name or "")
         if violation is None:
             raise error
-        raise await violation() from error
+        raise await violation(error) from error
 
 
 def _waited_for_key(error: BaseException | None) -> bool:
