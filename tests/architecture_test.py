@@ -199,26 +199,32 @@ def reachable(modules: Mapping[str, ast.Module], start: str, errors: set[str]) -
 
     Goes by name: every function of the service that bears a name mentioned in a reached function counts as reached, and
     every error mentioned in one (raised, or made for somebody else to raise) as raised. That finds too much where two
-    functions share a name, never too little.
+    functions share a name, never too little. What a parameter of `start` has to be, it may raise too: a type that a
+    module names, with the functions that check it.
     """
-    functions: dict[str, list[ast.AST]] = defaultdict(list)
+    found: dict[str, list[Iterable[ast.AST]]] = defaultdict(list)
     for tree in modules.values():
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                functions[node.name].append(node)
+                found[node.name].append(node.body)
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                found[node.targets[0].id].append([node.value])
+    for node in modules["routes"].body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == start:
+            found[start].append([arg.annotation for arg in node.args.args if arg.annotation])
     seen: set[str] = set()
     next_names = {start}
     while next_names:
         name = next_names.pop()
         seen.add(name)
-        next_names |= {mention for function in functions[name] for mention in mentioned(function)} - seen
+        next_names |= {mention for code in found[name] for mention in mentioned(code)} - seen
     return seen & errors
 
 
-def mentioned(function: ast.AST) -> Iterator[str]:
-    """Names and attributes in a function's body; not its annotations and decorators, nor what it catches."""
-    assert isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-    left = list[ast.AST](function.body)
+def mentioned(code: Iterable[ast.AST]) -> Iterator[str]:
+    """Names and attributes in it; not what it catches."""
+    left = list(code)
     while left:
         node = left.pop()
         if isinstance(node, (ast.Name, ast.Attribute)):
@@ -285,6 +291,8 @@ ROUTES = "async def sell(pets: Service) -> Response:\n    return respond(await p
             {"PetSold", "PetGone"},
         ),
         ("def sell(self):\n    def inner():\n        raise PetSold\n    inner()", {"PetSold"}),
+        ("def check(pet):\n    raise PetSold\n\nPets = Annotated[int, BeforeValidator(check)]", set()),
+        ("def check(pet):\n    raise PetSold\n\nService = Annotated[int, BeforeValidator(check)]", {"PetSold"}),
         ("def buy(self):\n    raise PetSold", set()),
         ("def sell(self):\n    try:\n        x()\n    except PetSold:\n        pass", set()),
         ("def sell(self, error: PetSold) -> PetSold:\n    pass", set()),

@@ -21,14 +21,19 @@ from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.logging import configure_logging
 from mainstay.services.pets import dependencies as pets
 from mainstay.services.pets.routes import router as pets_router
+from mainstay.services.tasks import dependencies as tasks
+from mainstay.services.tasks.domain import TaskEvent
+from mainstay.services.tasks.listeners import log as log_task
+from mainstay.services.tasks.routes import router as tasks_router
 from mainstay.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-ROUTERS = {"pets": pets_router}
+ROUTERS = {"pets": pets_router, "tasks": tasks_router}
 
 TAGS = {
     "pets": "The resource that everyone starts from.",
+    "tasks": "What a team has agreed to do: one list, nothing twice.",
     "operations": "For those who run the program: does it live, is it ready, what did it count.",
 }
 """What the documentation says of each group of operations."""
@@ -68,9 +73,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
     """Open what the chosen services need; `stack` closes it. Raises StartupError."""
-    if not settings.needs_postgres:
-        app.state.pets = pets.memory_storage(keep_keys=settings.idempotency_seconds)
-        return
+    app.state.bus.subscribe(log_task, TaskEvent)
+    if settings.needs_postgres:
+        database = await _open_database(app, settings, stack)
+        app.state.pets = pets.postgres_storage(database.share())
+        app.state.tasks = tasks.postgres_storage(database.share())
+    keep_keys = settings.idempotency_seconds
+    if "pets" in settings.in_process:
+        app.state.pets = pets.memory_storage(keep_keys=keep_keys)
+    if "tasks" in settings.in_process:
+        app.state.tasks = await stack.enter_async_context(tasks.sqlite_storage(keep_keys=keep_keys))
+
+
+async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Database:
+    """PostgreSQL, migrated and watched by the readiness probe. Raises StartupError."""
     try:
         url = await database_url(settings, stack)
         if settings.migrates_on_start:
@@ -82,7 +98,7 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         cause = error.original_error or error
         raise StartupError(f"The database cannot be used: {cause}. Check DATABASE_URL.") from error
     app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
-    app.state.pets = pets.postgres_storage(database.share())
+    return database
 
 
 async def _migrate(url: str) -> None:

@@ -45,7 +45,7 @@ def options(
         typer.echo(context.get_help())
 
 
-@app.command(epilog="Examples: `mainstay serve`, `mainstay serve --port 8080 --services pets --workers 2`")
+@app.command(epilog="Examples: `mainstay serve`, `mainstay serve --port 8080 --services pets,tasks --workers 2`")
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (APP_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port (APP_PORT); 0 takes a free one.")] = None,
@@ -56,8 +56,8 @@ def serve(
     """Migrate the database, then answer requests until Ctrl-C or SIGTERM."""
     given = {"app_host": host, "app_port": port, "services": services}
     settings = _settings(**{name: value for name, value in given.items() if value is not None})
-    if workers > 1 and "pets" in settings.services and settings.pets_storage == "memory":
-        _fail("PETS_STORAGE=memory keeps the pets in one process: leave out --workers, or use PETS_STORAGE=postgres.")
+    if workers > 1:
+        _refuse_in_process(settings)
     if services is not None:
         os.environ["SERVICES"] = services  # further processes read their settings themselves
     from mainstay.app import create_app
@@ -159,6 +159,13 @@ def doctor() -> None:
     if not findings:
         typer.echo("ok    migrations: all applied, tables as the models say")
     raise typer.Exit(1 if findings else 0)
+
+
+def _refuse_in_process(settings: "Settings") -> None:
+    """Several processes would each have data of their own."""
+    for service, storage in settings.in_process.items():
+        name = f"{service.upper()}_STORAGE"
+        _fail(f"{name}={storage} keeps the {service} in one process: leave out --workers, or use {name}=postgres.")
 
 
 async def _verify(url: str) -> list[str]:

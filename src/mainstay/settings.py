@@ -1,6 +1,7 @@
 """The only reader of the environment: `.env` < `.env.<APP_ENV>` < the process's own; unknown names are ignored."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 AppEnv = Literal["dev", "test", "qa", "prod"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-SERVICES = ("pets",)
+SERVICES = ("pets", "tasks")
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/?\[\]@]*)(?::[0-9]{1,5})?"
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     migrate_on_start: bool | None = None
 
     pets_storage: Literal["postgres", "memory"] = "postgres"
+    tasks_storage: Literal["postgres", "sqlite-memory"] = "postgres"
 
     max_body_bytes: int = Field(1_048_576, ge=1, le=1_073_741_824)
     header_timeout: float = Field(10, gt=0, le=600)
@@ -103,9 +105,15 @@ class Settings(BaseSettings):
         return self.idempotency_hours * 3600.0
 
     @property
+    def in_process(self) -> Mapping[str, str]:
+        """The chosen services that keep their data in this process alone, each with the name of its storage."""
+        storages = {"pets": self.pets_storage, "tasks": self.tasks_storage}
+        return {name: storages[name] for name in self.services if storages.get(name, "postgres") != "postgres"}
+
+    @property
     def needs_postgres(self) -> bool:
         """Whether any chosen service keeps its data there."""
-        return self.services != ("pets",) or self.pets_storage == "postgres"
+        return len(self.in_process) < len(set(self.services))
 
     @property
     def json_logs(self) -> bool:

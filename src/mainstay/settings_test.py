@@ -157,6 +157,7 @@ WRONG = {
     "DB_LOCK_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
     "DB_STATEMENT_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
     "MIGRATE_ON_START": ["hunter2", "2"],
+    "TASKS_STORAGE": ["hunter2", "memory", "sqlite"],
     "PETS_STORAGE": ["hunter2", "sqlite", "POSTGRES"],
     "MAX_BODY_BYTES": ["hunter2", "0", "-1", "1MiB", "1e6"],
     "HEADER_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
@@ -234,7 +235,20 @@ def test_secrets_are_not_shown(environment: Environment) -> None:
     assert "hunter2" not in f"{load_settings()!r} {load_settings()}"
 
 
-def test_the_pets_in_memory_need_no_database(environment: Environment) -> None:
-    assert load_settings().needs_postgres
-    environment(PETS_STORAGE="memory")
-    assert not load_settings().needs_postgres
+@pytest.mark.parametrize(
+    ("services", "pets", "tasks", "needed"),
+    [
+        ("pets,tasks", "postgres", "postgres", True),
+        ("pets,tasks", "memory", "postgres", True),
+        ("pets,tasks", "postgres", "sqlite-memory", True),
+        ("pets,tasks", "memory", "sqlite-memory", False),
+        ("pets", "memory", "postgres", False),
+        ("tasks,tasks", "postgres", "sqlite-memory", False),
+        ("tasks", "memory", "postgres", True),
+    ],
+)
+def test_a_database_is_needed_where_a_chosen_service_keeps_its_data_there(
+    environment: Environment, services: str, pets: str, tasks: str, needed: bool
+) -> None:
+    environment(SERVICES=services, PETS_STORAGE=pets, TASKS_STORAGE=tasks)
+    assert load_settings().needs_postgres is needed

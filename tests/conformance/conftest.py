@@ -54,6 +54,8 @@ class Resource:
     """Whether POST takes an Idempotency-Key."""
     key_required: bool = False
     invalid_status: int = 422
+    unique: str = ""
+    """The field that no two resources share, if there is one."""
     default_limit: int
     max_limit: int
     offset: bool = True
@@ -74,6 +76,20 @@ RESOURCES = [
         if_match_required=True,
         default_limit=50,
         max_limit=200,
+    ),
+    Resource(
+        name="tasks",
+        collection="/v1/tasks",
+        body=lambda text: {"title": f"Fix bug {text}", "priority": 4},
+        change={"status": "completed"},
+        invalid={"title": ""},
+        not_found="task_not_found",
+        missing="9223372036854775807",
+        allow="DELETE, GET, HEAD, PATCH, PUT",
+        allow_on_collection="GET, HEAD, POST",
+        unique="title",
+        default_limit=20,
+        max_limit=100,
     ),
 ]
 

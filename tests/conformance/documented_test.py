@@ -136,9 +136,16 @@ async def succeeding(api: "Api", method: str, path: str, operation: dict[str, An
     return call
 
 
+async def clash(api: "Api", call: Call) -> None:
+    """Another resource has what may be there once."""
+    other = api.body()
+    await api.create(json=other)
+    call.json = {**call.json, api.resource.unique: other[api.resource.unique]}
+
+
 @asynccontextmanager
-async def keys_in_use(url: str, api: "Api", calls: list[Call]) -> AsyncIterator[None]:
-    """The first requests with the calls' keys are still being answered."""
+async def conflicts(url: str, api: "Api", calls: list[Call]) -> AsyncIterator[None]:
+    """The first requests with the calls' keys are still being answered; the calls without a key clash otherwise."""
     async with AsyncExitStack() as stack:
         connection = await asyncpg.connect(url)
         stack.push_async_callback(connection.close)
@@ -146,6 +153,9 @@ async def keys_in_use(url: str, api: "Api", calls: list[Call]) -> AsyncIterator[
         await transaction.start()
         stack.push_async_callback(transaction.rollback)
         for call in calls:
+            if "Idempotency-Key" not in call.headers:
+                await clash(api, call)
+                continue
             tenant, scope = api.resource.headers.get("X-Tenant-Id", ""), f"POST {api.resource.collection}"
             await connection.execute(TAKE_KEY, tenant, scope, call.headers["Idempotency-Key"])
         yield
@@ -166,7 +176,7 @@ def surroundings(
             broken(RuntimeError())
         if status == 503:
             broken(Unavailable())
-        return keys_in_use(kept_database_url, api, calls) if status == 409 else nullcontext()
+        return conflicts(kept_database_url, api, calls) if status == 409 else nullcontext()
 
     return prepare
 
@@ -208,6 +218,8 @@ async def test_the_example_of_every_body_is_accepted(api: "Api", document: "Docu
         call = await succeeding(api, *own)
         call.json = example(own[2]["requestBody"]["content"][JSON]["schema"], document)
         assert call.json
+        if api.resource.unique:
+            call.json[api.resource.unique] += secrets.token_hex(4)  # what an earlier example has made stays
         call.headers.pop("Idempotency-Key", None)
         answer = await call.send(api)
         assert answer.status_code in {200, 201}, (own[2]["operationId"], call.json, answer.text)

@@ -220,8 +220,8 @@ def test_the_doctor_says_what_to_do_about_pending_migrations(mainstay: Run, empt
     assert "mainstay migrate up" in result.stdout + result.stderr
 
 
-def test_the_doctor_needs_no_database_for_pets_in_memory(mainstay: Run) -> None:
-    result = mainstay("doctor", DATABASE_URL=NOWHERE, PETS_STORAGE="memory")
+def test_the_doctor_needs_no_database_for_services_in_the_process(mainstay: Run) -> None:
+    result = mainstay("doctor", DATABASE_URL=NOWHERE, PETS_STORAGE="memory", TASKS_STORAGE="sqlite-memory")
     assert result.returncode == 0
 
 
@@ -237,7 +237,7 @@ def test_openapi_is_printed_and_written(mainstay: Run, tmp_path: Path) -> None:
 
 
 def test_settings_come_from_files_where_the_environment_is_silent(mainstay: Run, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("PETS_STORAGE=memory\nAPP_PORT=nonsense\nUNKNOWN=1\n")
+    (tmp_path / ".env").write_text("PETS_STORAGE=memory\nSERVICES=pets\nAPP_PORT=nonsense\nUNKNOWN=1\n")
     (tmp_path / ".env.test").write_text("APP_PORT=8001\n")
     assert mainstay("doctor").stdout.splitlines()[1:] == ["ok    database: none is needed"]
     assert "APP_PORT" in said(mainstay("doctor", APP_ENV="qa"))[0]

@@ -1,7 +1,8 @@
 """Types for what callers send, beyond what pydantic checks by itself."""
 
 import re
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -9,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 STRICT = ConfigDict(strict=True, extra="forbid")
@@ -42,3 +44,27 @@ Offset = Annotated[int, Field(ge=0, le=INT64_MAX), PLAIN_DIGITS]
 
 Text = Annotated[str, Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 """Any text. The pattern tells callers what the body's parser and the query guard have refused already."""
+
+
+def _date(value: object) -> object:
+    """A full date of RFC 3339: pydantic would also take a time, a number and spellings without hyphens."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise PydanticCustomError("date_parsing", "Input should be a date that exists, written YYYY-MM-DD")
+
+
+PlainDate = Annotated[date, BeforeValidator(_date)]
+"""A date, in a body or a query."""
+
+
+def _split(value: Any) -> Any:
+    return [part for given in value for part in given.split(",")]
+
+
+COMMA_SEPARATED = BeforeValidator(_split)
+"""For a list in a query: several values may stand in one parameter, between commas."""

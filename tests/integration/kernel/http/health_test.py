@@ -137,8 +137,10 @@ async def test_a_database_that_goes_away_is_named_and_found_again(
         assert (await client.get("/pets")).status_code == 200
 
 
-async def test_the_pets_in_memory_need_no_database(settings: Any, program: Any) -> None:
-    given = settings.model_copy(update={"database_url": None, "pets_storage": "memory"})
+async def test_services_in_the_process_need_no_database(settings: Any, program: Any) -> None:
+    given = settings.model_copy(
+        update={"database_url": None, "pets_storage": "memory", "tasks_storage": "sqlite-memory"}
+    )
     async with program(given) as (_, client):
         assert (await client.get("/readyz")).json()["checks"] == {"shutdown": "ok"}
 
