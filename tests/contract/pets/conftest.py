@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.core.unit import Key, Reply
 from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.services.pets.dependencies import Storage, memory_storage, postgres_storage
@@ -108,13 +108,13 @@ class Pets:
         """What the key's first use was answered."""
         return await self._storage()[1].first(key)
 
-    async def page(self, limit: int = 50, offset: int = 0, **query: Any) -> Page[Pet]:
+    async def page(self, limit: int = 50, offset: int = 0, **query: Any) -> Page[Item]:
         """A page of pets."""
         return await self.repository.find(PetQuery(limit=limit, offset=offset, **query))
 
     async def ids(self, **query: Any) -> list[int]:
         """The ids on a page."""
-        return [pet.id for pet in (await self.page(**query)).items]
+        return [pet["id"] for pet in (await self.page(**query)).items]
 
 
 Open = Callable[[], AbstractAsyncContextManager[Pets]]

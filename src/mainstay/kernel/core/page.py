@@ -1,10 +1,14 @@
 """A page of a list by offset and limit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+Item = Mapping[str, Any]
+"""What a list shows of an entity, by field. A list has no rule to ask the entity for, and 50 entities take as long to
+make as the statement that finds them (docs/adr/0003-statements.md has the figures)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Pets in the process's memory: gone at restart."""
 
 from mainstay.kernel.core.memory import MemoryStore, MemoryUnit
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.core.unit import LostRace
 from mainstay.services.pets.domain import Pet, PetNotFound, species_key
-from mainstay.services.pets.repository import PetQuery, PetRepository
+from mainstay.services.pets.repository import PetQuery, PetRepository, pet_item
 
 
 class MemoryPets(MemoryStore):
@@ -37,14 +37,15 @@ class MemoryPetRepository(PetRepository):
             raise PetNotFound(id=pet_id)
         return pet
 
-    async def find(self, query: PetQuery) -> Page[Pet]:
+    async def find(self, query: PetQuery) -> Page[Item]:
         """See PetRepository."""
         with self._store.lock:
             pets = [pet for pet in self._store.rows.values() if _matches(pet, query)]
         pets.sort(key=lambda pet: pet.id)
         # sorts are stable, also when reversed: ties keep the order of their ids
         pets.sort(key=lambda pet: getattr(pet, query.sort.lstrip("-")), reverse=query.sort.startswith("-"))
-        return Page(pets[query.offset : query.offset + query.limit], len(pets))
+        page = pets[query.offset : query.offset + query.limit]
+        return Page([pet_item(pet) for pet in page], len(pets))
 
     def add(self, pet: Pet) -> None:
         """See PetRepository."""

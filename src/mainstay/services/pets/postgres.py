@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.statements import Statement
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.pets.domain import Pet, PetNotFound, species_key
 from mainstay.services.pets.models import PET_COLUMNS, PET_IDS, PetRow
-from mainstay.services.pets.repository import PetQuery, PetRepository, Sort
+from mainstay.services.pets.repository import ITEM_FIELDS, PetQuery, PetRepository, Sort
 
 _WRITTEN = ("id", "name", "species", "species_key", "age_years", "status", "version", "created_at", "updated_at")
 
@@ -44,7 +44,7 @@ class PostgresPetRepository(PetRepository):
             raise PetNotFound(id=pet_id)
         return Pet(*row)
 
-    async def find(self, query: PetQuery) -> Page[Pet]:
+    async def find(self, query: PetQuery) -> Page[Item]:
         """See PetRepository. The total comes with the page's rows, so that both are of one moment."""
         by_species, by_status = query.species is not None, query.status is not None
         values = {
@@ -56,7 +56,7 @@ class PostgresPetRepository(PetRepository):
         find = _find(query.sort, by_species=by_species, by_status=by_status)
         rows = await self._database.fetch_all(find, values)
         if rows:
-            return Page([Pet(*pet) for _, *pet in rows], rows[0][0])
+            return Page([dict(zip(ITEM_FIELDS, row, strict=False)) for row in rows], rows[0][-1])
         count = _count(by_species=by_species, by_status=by_status)
         return Page([], await self._database.fetch_value(count, values))
 
@@ -83,7 +83,7 @@ def _find(sort: Sort, *, by_species: bool, by_status: bool) -> Statement:
     total = select(func.count()).select_from(PetRow).where(*filters).scalar_subquery()
     column = PetRow.name if sort.endswith("name") else PetRow.created_at
     order = (column.desc() if sort.startswith("-") else column, PetRow.id)
-    page = select(total, *PET_COLUMNS).where(*filters).order_by(*order)
+    page = select(*(getattr(PetRow, name) for name in ITEM_FIELDS), total).where(*filters).order_by(*order)
     return Statement(page.limit(bindparam("limit")).offset(bindparam("offset")))
 
 

@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.services.pets.domain import Pet, Status
 
 Sort = Literal["name", "-name", "created_at", "-created_at"]
+
+ITEM_FIELDS = ("id", "name", "species", "age_years", "status", "version")
+"""What a list shows of a pet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,11 @@ class PetQuery:
     offset: int
 
 
+def pet_item(pet: Pet) -> Item:
+    """What a list shows of this pet."""
+    return {name: getattr(pet, name) for name in ITEM_FIELDS}
+
+
 class PetRepository(ABC):
     """Reads at once; a write is handed to the unit of work, which commits it with its events."""
 
@@ -34,7 +42,7 @@ class PetRepository(ABC):
         """The pet. Raises PetNotFound."""
 
     @abstractmethod
-    async def find(self, query: PetQuery) -> Page[Pet]:
+    async def find(self, query: PetQuery) -> Page[Item]:
         """A page of the pets that the query names, and how many those are in all."""
 
     @abstractmethod

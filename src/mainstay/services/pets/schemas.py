@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
 from mainstay.services.pets.domain import AGE_MAX, TEXT_MAX, Pet, Status
 
@@ -76,7 +76,6 @@ def pet_out(pet: Pet) -> PetOut:
     }
 
 
-def pet_page(page: Page[Pet], limit: int, offset: int) -> PetPage:
+def pet_page(page: Page[Item], limit: int, offset: int) -> dict[str, object]:
     """A page as callers see it."""
-    meta: Meta = {"total": page.total, "limit": limit, "offset": offset}
-    return {"items": [pet_out(pet) for pet in page.items], "_meta": meta}
+    return {"items": page.items, "_meta": {"total": page.total, "limit": limit, "offset": offset}}

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mainstay.kernel.core.page import Page
 from mainstay.services.pets.domain import Pet
+from mainstay.services.pets.repository import pet_item
 from mainstay.services.pets.schemas import PetIn, PetPatch, pet_out, pet_page
 
 WHOLE = TypeAdapter[PetIn](PetIn)
@@ -93,7 +94,7 @@ def test_callers_see_a_pet_without_its_times() -> None:
 
 @pytest.mark.parametrize(("items", "total"), [([], 0), ([], 5), ([MITTENS], 1)])
 def test_a_page_says_where_it_is(items: list[Pet], total: int) -> None:
-    page = pet_page(Page(items, total), limit=10, offset=20)
+    page = pet_page(Page([pet_item(pet) for pet in items], total), limit=10, offset=20)
     assert page == {
         "items": [ON_THE_WIRE for _ in items],
         "_meta": {"total": total, "limit": 10, "offset": 20},

@@ -4,14 +4,14 @@ import functools
 
 from sqlalchemy import select
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.statements import Statement
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.tasks import sql
 from mainstay.services.tasks.domain import Task, TaskNotFound
 from mainstay.services.tasks.models import TASK_IDS
-from mainstay.services.tasks.repository import TaskQuery
+from mainstay.services.tasks.repository import ITEM_FIELDS, TaskQuery
 from mainstay.services.tasks.sql import KINDS_KEPT, ListKind, SqlTaskRepository
 
 _NEXT_ID = Statement(select(TASK_IDS.next_value()))
@@ -37,12 +37,12 @@ class PostgresTaskRepository(SqlTaskRepository):
             raise TaskNotFound(id=task_id)
         return Task(*row)
 
-    async def find(self, query: TaskQuery) -> Page[Task]:
+    async def find(self, query: TaskQuery) -> Page[Item]:
         """See TaskRepository."""
         kind, values = ListKind.of(query), sql.listed(query)
         rows = await self._database.fetch_all(_page(kind), values)
         if rows:
-            return Page([Task(*task) for _, *task in rows], rows[0][0])
+            return Page([dict(zip(ITEM_FIELDS, row, strict=False)) for row in rows], rows[0][-1])
         return Page([], await self._database.fetch_value(_count(kind), values))
 
     async def find_id(self, title_key: str) -> int | None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.services.tasks.domain import Status, Task
 
 OrderBy = Literal["priority", "created_at", "updated_at", "due_date", "title", "status", "id"]
 OrderDir = Literal["asc", "desc"]
+
+ITEM_FIELDS = Task.__slots__
+"""What a list shows of a task: all of it."""
 
 _NEWEST_FIRST = ("priority", "created_at", "updated_at")
 
@@ -53,7 +56,7 @@ class TaskRepository(ABC):
         """The task. Raises TaskNotFound."""
 
     @abstractmethod
-    async def find(self, query: TaskQuery) -> Page[Task]:
+    async def find(self, query: TaskQuery) -> Page[Item]:
         """A page of the tasks that the query names, and how many those are in all."""
 
     @abstractmethod

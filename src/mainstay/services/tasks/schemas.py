@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.http.parameters import STRICT, PlainDate, StrictModel, Text
 from mainstay.services.tasks.domain import (
     ASSIGNEE_MAX,
@@ -164,7 +164,6 @@ def task_out(task: Task) -> TaskOut:
     }
 
 
-def task_page(page: Page[Task], limit: int, offset: int) -> TaskPage:
+def task_page(page: Page[Item], limit: int, offset: int) -> dict[str, object]:
     """A page as callers see it."""
-    items = [task_out(task) for task in page.items]
-    return {"items": items, "total": page.total, "limit": limit, "offset": offset}
+    return {"items": page.items, "total": page.total, "limit": limit, "offset": offset}

@@ -111,10 +111,10 @@ def listed(query: TaskQuery) -> Values:
 
 @functools.lru_cache(KINDS_KEPT)
 def page(kind: ListKind) -> Select[tuple[object, ...]]:
-    """The rows of a page, each with the number of all, so that both are of one moment."""
+    """The rows of a page, each with the number of all behind it, so that both are of one moment."""
     filters = list(_filters(kind))
     total = select(func.count()).select_from(TaskRow).where(*filters).scalar_subquery()
-    rows = select(total, *TASK_COLUMNS).where(*filters).order_by(*_order(kind))
+    rows = select(*TASK_COLUMNS, total).where(*filters).order_by(*_order(kind))
     return rows.limit(bindparam("limit")).offset(bindparam("offset"))
 
 

@@ -1,17 +1,17 @@
 """Tasks in SQLite, in this process's memory: gone at restart."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from mainstay.kernel.core.clock import ensure_utc
-from mainstay.kernel.core.page import Page
+from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.db.sqlite import SqliteStore, SqliteUnit
 from mainstay.services.tasks import sql
 from mainstay.services.tasks.domain import Task, TaskNotFound
 from mainstay.services.tasks.models import TaskRow
-from mainstay.services.tasks.repository import TaskQuery
+from mainstay.services.tasks.repository import ITEM_FIELDS, TaskQuery
 from mainstay.services.tasks.sql import ListKind, SqlTaskRepository
 
 
@@ -39,14 +39,14 @@ class SqliteTaskRepository(SqlTaskRepository):
         row = await self._store.run(lambda connection: connection.execute(sql.GET, {"id": task_id}).first())
         if row is None:
             raise TaskNotFound(id=task_id)
-        return _task(row)
+        return Task(*_aware(row))
 
-    async def find(self, query: TaskQuery) -> Page[Task]:
+    async def find(self, query: TaskQuery) -> Page[Item]:
         """See TaskRepository."""
         kind, values = ListKind.of(query), sql.listed(query)
         rows = await self._store.run(lambda connection: connection.execute(sql.page(kind), values).all())
         if rows:
-            return Page([_task(task) for _, *task in rows], rows[0][0])
+            return Page([dict(zip(ITEM_FIELDS, _aware(row), strict=False)) for row in rows], rows[0][-1])
         total = await self._store.run(lambda connection: connection.execute(sql.count(kind), values).scalar_one())
         return Page([], total)
 
@@ -56,6 +56,5 @@ class SqliteTaskRepository(SqlTaskRepository):
         return await self._store.run(lambda connection: connection.execute(sql.ID_OF_TITLE, values).scalar())
 
 
-def _task(row: Any) -> Task:
-    values: Iterator[Any] = (ensure_utc(value) if isinstance(value, datetime) else value for value in row)
-    return Task(*values)
+def _aware(row: Iterable[Any]) -> Iterator[Any]:
+    return (ensure_utc(value) if isinstance(value, datetime) else value for value in row)
