@@ -7,7 +7,11 @@ import httpx
 
 _PET = {"name": "Rex", "species": "dog", "age_years": 3, "status": "available"}
 _PAGE = 50
-_PETS_OF_A_SPECIES = 100
+_PETS_OF_A_SPECIES = _TASKS_OF_A_PERSON = 100
+_TASK = {
+    *("id", "title", "description", "status", "priority", "assignee", "due_date"),
+    *("created_at", "updated_at", "completed_at", "version"),
+}
 
 
 class WrongAnswer(Exception):
@@ -15,7 +19,7 @@ class WrongAnswer(Exception):
 
 
 def converse(url: str) -> None:
-    """Add a pet, read it, change it, list another species. Raises WrongAnswer."""
+    """Add a pet, read it, change it, list another species, and someone's tasks. Raises WrongAnswer."""
     with httpx.Client(base_url=url, timeout=5) as client:
         added = client.post("/pets", json=_PET, headers={"Idempotency-Key": "conversation"})
         pet = {**_PET, "id": _json(added).get("id"), "version": 1}
@@ -27,6 +31,7 @@ def converse(url: str) -> None:
         if (stale := _sell(client, path, '"1"')).status_code != httpx.codes.PRECONDITION_FAILED:
             raise WrongAnswer(_told(stale))
         _expect_page(client.get("/pets", params={"species": "species-007", "limit": _PAGE}))
+        _expect_tasks(client.get(f"/v1/tasks?status=new,in_progress&assignee=person-007&limit={_PAGE}"))
 
 
 def _sell(client: httpx.Client, path: str, tag: str) -> httpx.Response:
@@ -54,6 +59,18 @@ def _expect_page(answer: httpx.Response) -> None:
     _expect(answer, 200, {"items": items, "_meta": meta}, {})
     names = [pet["name"] for pet in items]
     if len(names) != _PAGE or names != sorted(names):
+        raise WrongAnswer(_told(answer))
+
+
+def _expect_tasks(answer: httpx.Response) -> None:
+    items = _json(answer).get("items", [])
+    _expect(answer, 200, {"items": items, "total": _TASKS_OF_A_PERSON, "limit": _PAGE, "offset": 0}, {})
+    priorities = [task["priority"] for task in items]
+    if (
+        len(items) != _PAGE
+        or priorities != sorted(priorities, reverse=True)
+        or any(set(task) != _TASK for task in items)
+    ):
         raise WrongAnswer(_told(answer))
 
 

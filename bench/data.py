@@ -18,18 +18,31 @@ FROM generate_series(0, 9999) AS n, format('species-%s', lpad((n % 100)::text, 3
 ORDER BY n
 """
 
+_FILL_TASKS = """
+INSERT INTO tasks (
+    id, title, title_key, search_text, status, priority, assignee, due_date, created_at, updated_at, version
+)
+SELECT nextval('tasks_id_seq'), title, lower(title), lower(title), CASE n % 2 WHEN 0 THEN 'new' ELSE 'in_progress' END,
+    n % 5 + 1, format('person-%s', lpad((n % 100)::text, 3, '0')), date '2026-12-01' + n % 30, now(), now(), 1
+FROM generate_series(0, 9999) AS n, format('Task %s', n) AS title
+ORDER BY n
+"""
+
 
 class NotDurable(Exception):
     """The server may lose what it said was committed: writes measured on it would be too fast."""
 
 
 def prepare(url: str, folder: Path) -> None:
-    """Make the original: 10,000 pets of 100 species. Raises NotDurable where PostgreSQL does not wait for the disk."""
+    """Make the original: 10,000 pets of 100 species and 10,000 tasks of 100 people.
+
+    Raises NotDurable where PostgreSQL does not wait for the disk.
+    """
     asyncio.run(_execute(url, f"CREATE DATABASE {_ORIGINAL}"))
     original = _named(url, _ORIGINAL)
     command = [sys.executable, "-m", "mainstay", "migrate", "up"]
     subprocess.run(command, env={"DATABASE_URL": original}, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    asyncio.run(_execute(original, _FILL, "VACUUM (FREEZE, ANALYZE)"))
+    asyncio.run(_execute(original, _FILL, _FILL_TASKS, "VACUUM (FREEZE, ANALYZE)"))
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         if asyncio.run(_value(original, f"SHOW {setting}")) != "on":
             raise NotDurable(f"{setting} is off")

@@ -1,7 +1,7 @@
 -- The requests that wrk sends: `wrk --script requests.lua URL -- SCENARIO PHASE`, PHASE being warm-up or measured.
 -- Every subject gets the same ones in the same order.
 
-local PETS, SPECIES = 10000, 100
+local PETS, SPECIES, PEOPLE = 10000, 100, 100
 
 -- The two phases write to different pets, so that each knows the version of every pet that it meets.
 local PHASES = {
@@ -30,6 +30,11 @@ end
 
 function scenarios.list()
   return wrk.format("GET", string.format("/pets?species=species-%03d&limit=50", math.random(SPECIES) - 1))
+end
+
+function scenarios.tasks()
+  local person = math.random(PEOPLE) - 1
+  return wrk.format("GET", string.format("/v1/tasks?status=new,in_progress&assignee=person-%03d&limit=50", person))
 end
 
 function scenarios.post()

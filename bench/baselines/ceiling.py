@@ -26,6 +26,12 @@ SELECT (SELECT count(*) FROM pets WHERE species_key = $1), id, name, species, ag
 FROM pets WHERE species_key = $1 ORDER BY name, id LIMIT $2 OFFSET $3
 """
 
+TASKS = """
+SELECT (SELECT count(*) FROM tasks WHERE status = ANY($1) AND assignee = $2),
+    id, title, description, status, priority, assignee, due_date, created_at, updated_at, completed_at, version
+FROM tasks WHERE status = ANY($1) AND assignee = $2 ORDER BY priority DESC, created_at, id LIMIT $3 OFFSET $4
+"""
+
 ADD = """
 WITH new AS (
     INSERT INTO pets (name, species, species_key, age_years, status, version, created_at, updated_at)
@@ -85,6 +91,31 @@ async def list_pets(request: Request) -> Response:
     ]
     meta = {"total": rows[0][0] if rows else 0, "limit": limit, "offset": offset}
     return answer(orjson.dumps({"items": items, "_meta": meta}))
+
+
+async def list_tasks(request: Request) -> Response:
+    """GET /v1/tasks?status=…&assignee=…&limit=…: someone's, the most urgent first."""
+    query = request.query_params
+    limit, offset = int(query.get("limit", 20)), int(query.get("offset", 0))
+    rows = await request.app.state.pool.fetch(TASKS, query["status"].split(","), query["assignee"], limit, offset)
+    items = [
+        {
+            "id": id_,
+            "title": title,
+            "description": description,
+            "status": status,
+            "priority": priority,
+            "assignee": assignee,
+            "due_date": due,
+            "created_at": created,
+            "updated_at": updated,
+            "completed_at": completed,
+            "version": version,
+        }
+        for _, id_, title, description, status, priority, assignee, due, created, updated, completed, version in rows
+    ]
+    page = {"items": items, "total": rows[0][0] if rows else 0, "limit": limit, "offset": offset}
+    return answer(orjson.dumps(page))
 
 
 async def create_pet(request: Request) -> Response:
@@ -173,6 +204,7 @@ def create_app() -> Starlette:
             Route("/pets", list_pets, methods=["GET"]),
             Route("/pets", create_pet, methods=["POST"]),
             Route("/pets/{id:int}", update_pet, methods=["PATCH"]),
+            Route("/v1/tasks", list_tasks, methods=["GET"]),
         ],
         lifespan=lifespan,
     )

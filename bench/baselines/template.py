@@ -7,7 +7,7 @@ caller sees and no others, the session's own compare-and-set (`version_id_col`).
 import hashlib
 import os
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
@@ -42,6 +42,24 @@ class Pet(Base):
     updated_at: Mapped[datetime]
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's form
+
+
+class Task(Base):
+    """A task."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    description: Mapped[str | None]
+    status: Mapped[str]
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    assignee: Mapped[str | None]
+    due_date: Mapped[date | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    version: Mapped[int]
 
 
 class IdempotencyKey(Base):
@@ -125,6 +143,33 @@ class PetPage(BaseModel):
     meta: Meta = Field(serialization_alias="_meta")
 
 
+class TaskOut(BaseModel):
+    """What a caller gets."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    title: str
+    description: str | None
+    status: Literal["new", "in_progress", "completed"]
+    priority: int
+    assignee: str | None
+    due_date: date | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    version: int
+
+
+class TaskPage(BaseModel):
+    """A page of tasks."""
+
+    items: list[TaskOut]
+    total: int
+    limit: int
+    offset: int
+
+
 async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
     """A session for the request."""
     async with request.app.state.sessions() as session:
@@ -156,6 +201,22 @@ async def list_pets(
     pets = (await session.scalars(page)).all()
     items = [PetOut.model_validate(pet) for pet in pets]
     return PetPage(items=items, meta=Meta(total=total or 0, limit=limit, offset=offset))
+
+
+async def list_tasks(
+    session: Session,
+    status: str,
+    assignee: str,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> TaskPage:
+    """GET /v1/tasks?status=…&assignee=…&limit=…: someone's, the most urgent first."""
+    asked = Task.status.in_(status.split(",")), Task.assignee == assignee
+    total = await session.scalar(select(func.count()).select_from(Task).where(*asked))
+    order = Task.priority.desc(), Task.created_at, Task.id
+    tasks = (await session.scalars(select(Task).where(*asked).order_by(*order).limit(limit).offset(offset))).all()
+    items = [TaskOut.model_validate(task) for task in tasks]
+    return TaskPage(items=items, total=total or 0, limit=limit, offset=offset)
 
 
 async def create_pet(
@@ -235,6 +296,7 @@ def create_app() -> FastAPI:
     app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
     app.get("/pets/{pet_id}", response_model=PetOut)(read_pet)
     app.get("/pets", response_model=PetPage)(list_pets)
+    app.get("/v1/tasks", response_model=TaskPage)(list_tasks)
     app.post("/pets", response_model=PetOut, status_code=201)(create_pet)
     app.patch("/pets/{pet_id}", response_model=PetOut)(update_pet)
     return app
