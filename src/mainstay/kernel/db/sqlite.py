@@ -7,16 +7,17 @@ time. Events reach the process's listeners alone.
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
-from sqlalchemy import Connection, Delete, StaticPool, bindparam, delete, insert, select
+from sqlalchemy import Connection, StaticPool, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from mainstay.kernel.core.clock import now
+from mainstay.kernel.core.clock import ensure_utc, now
 from mainstay.kernel.core.unit import IdempotencyKeyReused, Key, KeyTaken, LostRace, Reply
 from mainstay.kernel.db.models import Base, IdempotencyKey
+from mainstay.kernel.db.statements import Values
 from mainstay.kernel.db.unit import SqlUnit
 
 T = TypeVar("T")
@@ -31,7 +32,9 @@ _FIRST = select(
     IdempotencyKey.tenant_id == bindparam("tenant_id"),
     IdempotencyKey.scope == bindparam("scope"),
     IdempotencyKey.key == bindparam("key"),
+    IdempotencyKey.created_at >= bindparam("since"),
 )
+_FORGET = delete(IdempotencyKey).where(IdempotencyKey.created_at < bindparam("since"))
 
 
 class SqliteStore:
@@ -42,7 +45,11 @@ class SqliteStore:
         kept: tuple[type[Base], ...] = (*models, IdempotencyKey)
         self._tables = [Base.metadata.tables[model.__tablename__] for model in kept]
         self._keep_keys = timedelta(seconds=keep_keys)
-        self._engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+        self._engine = create_async_engine(
+            "sqlite+aiosqlite://",
+            poolclass=StaticPool,
+            hide_parameters=True,  # else an error's text, which is logged, holds what callers sent
+        )
         self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -66,9 +73,9 @@ class SqliteStore:
         async with self._lock, self._engine.begin() as connection:
             return await connection.run_sync(work)
 
-    def old_keys(self) -> Delete:
-        """The statement that forgets the idempotency keys whose time is over."""
-        return delete(IdempotencyKey).where(IdempotencyKey.created_at < now() - self._keep_keys)
+    def keys_since(self) -> datetime:
+        """From when on idempotency keys are still kept."""
+        return now() - self._keep_keys
 
 
 class SqliteUnit(SqlUnit):
@@ -86,10 +93,10 @@ class SqliteUnit(SqlUnit):
             await self._raise_violation(error)
 
     def _commit(self, connection: Connection, reply: Reply, key: Key | None) -> None:
-        if self._change is not None and connection.execute(self._change, self._values).rowcount == 0:
+        if self._change is not None and connection.execute(self._change, _in_utc(self._values)).rowcount == 0:
             raise LostRace
         if key is not None:
-            connection.execute(self._store.old_keys())
+            connection.execute(_FORGET, {"since": self._store.keys_since()})
             connection.execute(insert(IdempotencyKey).values(_row(key, reply)))
 
     async def _raise_violation(self, error: IntegrityError) -> NoReturn:
@@ -104,7 +111,12 @@ class SqliteUnit(SqlUnit):
 
     async def first(self, key: Key) -> Reply | None:
         """See Unit."""
-        values = {"tenant_id": key.tenant, "scope": key.scope, "key": key.value}
+        values = {
+            "tenant_id": key.tenant,
+            "scope": key.scope,
+            "key": key.value,
+            "since": self._store.keys_since(),
+        }
         row = await self._store.run(lambda connection: connection.execute(_FIRST, values).first())
         if row is None:
             return None
@@ -112,6 +124,11 @@ class SqliteUnit(SqlUnit):
         if fingerprint != key.fingerprint:
             raise IdempotencyKeyReused
         return Reply(*reply)
+
+
+def _in_utc(values: Values) -> Values:
+    """SQLite keeps the hour and drops the zone."""
+    return {name: ensure_utc(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def _row(key: Key, reply: Reply) -> dict[str, object]:
