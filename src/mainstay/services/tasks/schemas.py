@@ -25,6 +25,8 @@ from mainstay.services.tasks.domain import (
 
 WORDS_MAX = 10
 """In a search: each is looked for in every task that the other filters let through."""
+SEARCH_MAX = 1000
+"""Characters, the space between the words included. SQLite takes patterns of up to 50,000 bytes."""
 
 
 def _fits(title: str) -> str:
@@ -85,11 +87,12 @@ Assignee = Annotated[
 DueDate = Annotated[PlainDate | None, Field(description="The day by which it is done.", examples=["2026-12-01"])]
 SearchText = Annotated[
     Text,
-    AfterValidator(_few_words),
     Field(
+        max_length=SEARCH_MAX,
         examples=["login"],
         json_schema_extra={"pattern": rf"^\s*([^\s\u0000]+(\s+[^\s\u0000]+){{0,{WORDS_MAX - 1}}})?\s*$"},
     ),
+    AfterValidator(_few_words),
 ]
 Created = Annotated[datetime, Field(description="When the task was added, in UTC.", examples=["2026-11-21T09:30:00Z"])]
 Updated = Annotated[datetime, Field(description="When it was changed last, in UTC.", examples=["2026-11-21T09:30:00Z"])]
