@@ -14,10 +14,10 @@ RUN = exec scripts/uv --quiet run
 PYTEST = $(RUN) pytest
 
 .DEFAULT_GOAL = help
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 # Internal: makes the environment when it is not there or not current, else takes 20 ms.
 setup:
@@ -62,6 +62,9 @@ test-contract: setup ## every storage against the contract of its repository
 
 schemathesis: setup ## requests generated from the OpenAPI document, whole (make test holds a short form)
 	@$(PYTEST) tests/e2e -m '' $(PYTEST_ARGS)
+
+hurl-e2e: setup ## the black-box tests, with reports in reports/hurl; BASE_URL=http://host:8000 names a server that runs
+	@$(RUN) scripts/hurl-e2e
 
 faults: setup ## processes killed and databases taken away, whole (make test holds a short form)
 	@$(PYTEST) tests/faults -m '' $(PYTEST_ARGS)
