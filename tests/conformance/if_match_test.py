@@ -133,3 +133,14 @@ async def test_of_several_faults_the_first_in_order_is_answered(api: "Api", wron
         STALE: (412, "precondition_failed"),
     }
     assert (response.status_code, response.json()["error"]["code"]) == answers[first]
+
+
+async def test_a_stale_version_is_answered_before_a_clash(api: "Api") -> None:
+    """A caller who decided on an old version may not know of what it clashes with either."""
+    if not api.resource.unique:
+        pytest.skip("nothing of it may be there once only")
+    taken, path = api.body(), await api.made()
+    await api.create(json=taken)
+    change = {**api.resource.change, api.resource.unique: taken[api.resource.unique]}
+    for if_match, status in (('"stale"', 412), (await api.tag(path), 409)):
+        assert (await api.change(path, {"If-Match": if_match}, json=change)).status_code == status
