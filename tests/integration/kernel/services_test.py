@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,4 +125,20 @@ async def test_a_locked_table_of_one_service_leaves_the_other_served(
                 assert answer.status_code == 200, answer.text
         assert {call.result().status_code for call in crowd} == {503}
         assert time.monotonic() - started < 2 + SLACK
-    assert slowest < SLACK
+    assert slowest < 1 + SLACK
+
+
+async def test_in_sqlite_a_key_is_kept_for_the_hours_that_are_set(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for pets in memory stands with the pets."""
+    given = {"services": ("tasks",), "tasks_storage": "sqlite-memory", "idempotency_hours": 2}
+    time_of_day = datetime(2026, 1, 2, tzinfo=UTC)
+    monkeypatch.setattr("mainstay.kernel.db.sqlite.now", lambda: time_of_day)
+    found = []
+    async with client_of(settings.model_copy(update=given)) as client:
+        for pause in (timedelta(), timedelta(hours=2, seconds=-1), timedelta(seconds=2)):
+            time_of_day += pause
+            answer = await client.post(ADDRESSES["tasks"], json=BODIES["tasks"], headers={"Idempotency-Key": "k"})
+            found.append((answer.status_code, "idempotency-replayed" in answer.headers))
+    assert found == [(201, False), (201, True), (409, False)]

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -74,3 +75,21 @@ async def test_pets_in_memory_are_gone_after_a_restart_and_those_in_postgresql_a
             assert (await client.post("/pets", json={"name": "Tom", "species": "cat"})).status_code == 201
             totals.append((await client.get("/pets")).json()["_meta"]["total"])
     assert totals == ([1, 1] if storage == "memory" else [1, 2])
+
+
+async def test_in_memory_a_key_is_kept_for_the_hours_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(app_env="test", services="pets", pets_storage="memory", idempotency_hours=2)
+    seconds = 0.0
+    monkeypatch.setattr("mainstay.kernel.core.memory.time", SimpleNamespace(monotonic=lambda: seconds))
+    app = create_app(settings)
+    replayed = []
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mainstay") as client,
+    ):
+        for seconds in (0.0, 2 * 3600 - 1, 2 * 3600 + 1):  # noqa: B007 - the clock above shows it
+            answer = await client.post(
+                "/pets", json={"name": "Tom", "species": "cat"}, headers={"Idempotency-Key": "k"}
+            )
+            replayed.append("idempotency-replayed" in answer.headers)
+    assert replayed == [False, True, False]

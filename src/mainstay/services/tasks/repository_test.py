@@ -19,12 +19,12 @@ def test_an_implementation_of_every_method_can_be_made() -> None:
 @pytest.mark.parametrize("forgotten", METHODS)
 def test_an_implementation_that_forgets_a_method_fails_when_it_is_made(forgotten: str) -> None:
     forgetful = implementation(*(method for method in METHODS if method != forgotten))
-    with pytest.raises(TypeError, match=rf"Forgetful.*'{forgotten}'"):
+    with pytest.raises(TypeError, match=rf"Forgetful.*\b{forgotten}\b"):
         forgetful()
 
 
 def test_all_that_are_forgotten_are_named() -> None:
-    with pytest.raises(TypeError, match="'add', 'find', 'get', 'next_id', 'remove', 'save'"):
+    with pytest.raises(TypeError, match=r"'?add'?, '?find'?, '?get'?, '?next_id'?, '?remove'?, '?save'?"):
         implementation()()
 
 
