@@ -52,7 +52,7 @@ _ATTEMPTS = 8  # with growing rests between them: about half a minute at the def
 # All but comments, which are a DBA's to write; CHECK constraints by their names.
 _COMPARED = ("alembic.autogenerate.*", "~alembic.autogenerate.comments", "alembic.ext.checkconstraint_byname")
 _LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-_SESSION = {
+SESSION = {
     "application_name": "mainstay migrate",
     "timezone": "UTC",
     "statement_timeout": "1h",  # an index on a large table takes its time
@@ -64,6 +64,7 @@ _SESSION = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+"""The server's settings for a session that migrates; its time-out for locks comes to them."""
 
 
 class MigrationError(Exception):
@@ -221,7 +222,7 @@ def _checksum(script: Script) -> str:
 @asynccontextmanager
 async def _session(url: str, lock_timeout: float = 0.8) -> AsyncIterator[asyncpg.Connection]:
     """A connection for one command. Raises MigrationError where there is none, or it is lost on the way."""
-    settings = {**_SESSION, "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
+    settings = {**SESSION, "lock_timeout": f"{int(lock_timeout * 1000)}ms"}
     try:
         session = await asyncpg.connect(driver_url(url), timeout=5, statement_cache_size=0, server_settings=settings)
         try:
@@ -283,7 +284,7 @@ async def _lock(session: asyncpg.Connection, patience: float) -> None:
     except TimeoutError as error:
         raise MigrationError(
             f"Another process has been migrating for {patience:g} s. Wait until it is done, or look in "
-            f"pg_stat_activity what the sessions named '{_SESSION['application_name']}' do."
+            f"pg_stat_activity what the sessions named '{SESSION['application_name']}' do."
         ) from error
 
 

@@ -59,6 +59,7 @@ def create_application(
     app.state.limits = limits
     app.state.show_cause = show_cause
     app.state.bus = EventBus()
+    app.state.on_stop = []
     app.state.health = health.Health()
     app.state.metrics = RequestMetrics(registry)
     for router in (*routers, health.router):

@@ -17,7 +17,7 @@ from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.errors import error_response, router_error
 from mainstay.kernel.http.guard import check_request
 from mainstay.kernel.http.headers import by_name
-from mainstay.kernel.http.types import HEADERS_KEY, Headers
+from mainstay.kernel.http.types import HEAD_KEY, HEADERS_KEY, Headers
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.metrics import RequestMetrics
 
@@ -124,7 +124,7 @@ def _scope(scope: Scope, headers: Headers) -> Scope:
     """
     scope[HEADERS_KEY] = headers
     if scope["method"] == "HEAD":  # a copy: the server must still know that no body follows
-        scope = {**scope, "method": "GET"}
+        scope = {**scope, "method": "GET", HEAD_KEY: True}
     if b"range" in headers:
         scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
     return scope

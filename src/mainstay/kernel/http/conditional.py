@@ -29,11 +29,18 @@ def unless_known(request: Request, response: Rendered) -> Rendered:
 
     An If-None-Match that is none is passed over: the whole answer is right for everybody.
     """
+    if response.etag is None:
+        return response
+    known = known_versions(request)
+    return not_modified(response) if known is not None and known.names(response.etag.strip('"')) else response
+
+
+def known_versions(request: Request) -> TagList | None:
+    """The versions that the caller has, by its If-None-Match; None where there is none that can be read."""
     value = request.scope[HEADERS_KEY].get(b"if-none-match")
-    if value is None or response.etag is None:
-        return response
+    if value is None:
+        return None
     try:
-        tags = TagList.parse(value.decode("latin-1"))
+        return TagList.parse(value.decode("latin-1"))
     except InvalidHeader:
-        return response
-    return not_modified(response) if tags.names(response.etag.strip('"')) else response
+        return None

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 STOPPING = "stopping"
 """`request.state` has this name from the moment on that the server was told to stop."""
 
+ON_STOP = "on_stop"
+"""In the state that an application's lifespan yields: functions to call, in the event loop, at that moment."""
+
 _LINGER_SECONDS = 2.0  # a refused caller still sends: were it cut off at once, it could not read the answer
 _MAX_PIPELINED = 64  # one read can bring 10,000 requests; the caller sends the rest again (RFC 9112, section 9.3.2)
 

@@ -40,6 +40,8 @@ class Contract:
     """The errors an operation can answer and the headers it reads."""
 
     errors: tuple[type[DomainError], ...] = ()
+    invalid: type[DomainError] = Invalid
+    """What invalid input is answered with."""
     if_match: Need = Need.NONE
     idempotency: Need = Need.NONE
     etag: bool = False
@@ -49,7 +51,7 @@ class Contract:
 
     def all_errors(self, *, has_body: bool) -> list[type[DomainError]]:
         """The declared errors and those that follow from the rest."""
-        errors: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, Invalid, InternalError]
+        errors: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, self.invalid, InternalError]
         if self.stored:
             errors.append(Unavailable)
         if has_body:

@@ -1,12 +1,16 @@
+import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from mainstay.kernel.core.errors import NotFound
+from mainstay.kernel.core.errors import Malformed, NotFound
+from mainstay.kernel.http.application import create_application
 from mainstay.kernel.http.contract import Contract, Need, answers, contract_of
 from mainstay.kernel.http.errors import STATUS
-from mainstay.kernel.http.rendering import no_content
+from mainstay.kernel.http.limits import Limits
+from mainstay.kernel.http.rendering import no_content, respond
 from mainstay.kernel.http.unit import UnitRoute
+from mainstay.kernel.ops.access_log import AccessLog
 
 ALWAYS = {400, 422, 500}
 
@@ -29,6 +33,7 @@ def statuses(contract: Contract, *, has_body: bool = False) -> set[int]:
         (Contract(if_match=Need.OPTIONAL), False, ALWAYS | {503, 412}),
         (Contract(if_match=Need.REQUIRED), False, ALWAYS | {503, 412, 428}),
         (Contract(idempotency=Need.OPTIONAL), False, ALWAYS | {503, 409}),
+        (Contract(invalid=Malformed), False, ALWAYS - {422} | {503}),
     ],
 )
 def test_the_statuses_follow_from_the_promises(contract: Contract, has_body: bool, expected: set[int]) -> None:
@@ -56,3 +61,33 @@ def test_an_included_router_keeps_what_was_declared() -> None:
     app.include_router(router)
     documented = app.openapi()["paths"]["/cups/{cup}"]["delete"]["responses"]
     assert set(documented) == {str(status) for status in ALWAYS | {204, 404, 412, 428, 503}}
+
+
+async def endpoint_of_a_cup(cup: str) -> Response:
+    return respond(cup)
+
+
+class NoCup(Malformed):
+    code = "no_cup"
+    message = "This is no cup."
+
+
+@pytest.fixture
+def cups() -> FastAPI:
+    router = APIRouter(prefix="/cups", route_class=UnitRoute, tags=["cups"])
+    router.get("/{cup}")(answers(invalid=NoCup)(endpoint_of_a_cup))
+    log = AccessLog(json=True)
+    return create_application(routers=[router], limits=Limits(), access_log=log, show_cause=False, cors_origins=())
+
+
+async def test_invalid_input_is_answered_as_the_contract_says(cups: FastAPI) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(cups), base_url="http://cups") as client:
+        response = await client.get("/cups/1?unknown=1")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "no_cup")
+    assert [error["loc"] for error in response.json()["error"]["details"]["errors"]] == [["query", "unknown"]]
+
+
+def test_an_operation_that_answers_no_422_documents_none(cups: FastAPI) -> None:
+    documented = cups.openapi()["paths"]["/cups/{cup}"]["get"]["responses"]
+    assert set(documented) == {"200", "400", "500", "503"}
+    assert "no_cup" in documented["400"]["description"]

@@ -133,9 +133,9 @@ def error_response(scope: Scope, error: DomainError) -> Rendered:
     return Rendered(status, dumps(body), [(b"content-type", media_type.encode()), *_headers(error)])
 
 
-def validation_error(error: RequestValidationError) -> Invalid:
+def validation_error(error: RequestValidationError, invalid: type[DomainError] = Invalid) -> DomainError:
     """Pydantic's findings as an error of ours, without the values they were found in."""
-    return Invalid(
+    return invalid(
         errors=[
             {"loc": [_named(part) for part in found["loc"]], "message": found["msg"], "type": found["type"]}
             for found in error.errors()

@@ -32,10 +32,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas["FieldError"] = ProblemResponse.model_json_schema()["$defs"]["FieldError"]
         for item in schema["paths"].values():
             for operation in item.values():
+                _without_fastapis_own(operation["responses"])
                 for response in operation["responses"].values():
                     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _without_fastapis_own(responses: dict[str, Any]) -> None:
+    """It adds a 422 to every operation with parameters that names none."""
+    for content in responses.get("422", {}).get("content", {}).values():
+        if content["schema"] == {"$ref": "#/components/schemas/HTTPValidationError"}:
+            del responses["422"]
+            return
 
 
 def operation_id(route: APIRoute) -> str:

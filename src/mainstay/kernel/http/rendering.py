@@ -62,8 +62,15 @@ def respond(
     content: object, *, status: int = 200, version: int | str | None = None, location: str | None = None
 ) -> Rendered:
     """The answer that carries `content`; `version` of the resource makes its ETag."""
+    return respond_bytes(dumps(content), status=status, version=version, location=location)
+
+
+def respond_bytes(
+    body: bytes, *, status: int = 200, version: int | str | None = None, location: str | None = None
+) -> Rendered:
+    """The same for content that is JSON already."""
     etag = None if version is None else entity_tag(version)
-    return Rendered(status, dumps(content), (_JSON,), etag=etag, location=location)
+    return Rendered(status, body, (_JSON,), etag=etag, location=location)
 
 
 def no_content() -> Rendered:

@@ -30,7 +30,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import ChangeReload
 
 from mainstay.kernel.core.errors import StartupError
-from mainstay.kernel.http.connection import STOPPING, Connection
+from mainstay.kernel.http.connection import ON_STOP, STOPPING, Connection
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept."""
+        self._loop = asyncio.get_running_loop()
         await super().startup([sock.dup() for sock in sockets or ()])  # the loop closes its own, these stay ours
         for sock in sockets or ():
             logger.info("listening on %s", _url(sock))
@@ -101,6 +102,8 @@ class Server(uvicorn.Server):
         self.lifespan.state[STOPPING] = True
         for connection in self._connections():
             connection.finish()
+        for function in self.lifespan.state.get(ON_STOP, ()):
+            self._loop.call_soon_threadsafe(function)  # which also wakes the loop
         if sig == signal.SIGTERM and self._signals == 1:
             self._drained_at = time.monotonic() + self._drain
         else:

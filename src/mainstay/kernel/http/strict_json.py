@@ -1,7 +1,8 @@
 """JSON as a server should read it: nothing lost, nothing guessed (RFC 8259, and the I-JSON profile, RFC 7493).
 
-Python's own parser keeps the last of two equal keys, reads NaN, turns 1e400 into infinity and lets through integers,
-strings and depths that PostgreSQL or the next reader cannot take. Each of those is refused here, by name.
+Python's own parser keeps the last of two equal keys, reads NaN, turns 1e400 into infinity and 1e-400 into 0, and lets
+through integers, strings and depths that PostgreSQL or the next reader cannot take. Each of those is refused here, by
+name.
 """
 
 import json
@@ -17,6 +18,7 @@ _INT64_DIGITS = 19
 # a body of 32 KB take seconds.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NOT_ZERO = re.compile(r"[-0.]*[1-9]")  # whatever its exponent
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -91,6 +93,8 @@ def _finite(digits: str) -> float:
     number = float(digits)
     if number in {float("inf"), float("-inf")}:
         raise StrictJsonError("json_number", "A number in the body is too large.")
+    if not number and _NOT_ZERO.match(digits):
+        raise StrictJsonError("json_number", "A number in the body is too close to zero.")
     return number
 
 

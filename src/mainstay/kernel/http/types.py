@@ -12,6 +12,10 @@ UNIT_KEY = "mainstay.unit"
 """Where in the ASGI scope a dependency leaves the unit of work that the route commits."""
 
 
+HEAD_KEY = "mainstay.head"
+"""Is in the ASGI scope where a HEAD request is answered as a GET: nobody reads the body."""
+
+
 class _Spelled(bytes):
     """A header name that keeps its spelling: the server lower-cases every name with `lower()`."""
 

@@ -65,7 +65,7 @@ class UnitRoute(APIRoute):
         try:
             response = await self._answer(StrictRequest(scope, receive, send))
         except RequestValidationError as error:
-            response = error_response(scope, validation_error(error))
+            response = error_response(scope, validation_error(error, self.contract.invalid))
         except DomainError as error:
             log_failure(error)
             response = error_response(scope, error)

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from mainstay.app import MIGRATIONS
 from mainstay.kernel.core.errors import Unavailable
-from mainstay.kernel.db import migrations
 from mainstay.kernel.http import health
 
-READY = {"shutdown": "ok", "database": "ok", "migrations": "ok"}
+READY = {"shutdown": "ok", "database": "ok", "migrations": "ok", "configs": "ok"}
 
 
 @pytest.fixture
@@ -39,6 +39,11 @@ async def test_the_program_says_that_it_lives(client: httpx.AsyncClient, target:
 async def test_ready_says_what_was_looked_at(client: httpx.AsyncClient) -> None:
     response = await client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": READY})
+
+
+async def migrate(url: str) -> None:
+    for kind in MIGRATIONS.values():
+        await kind.up(url)
 
 
 async def states(client: httpx.AsyncClient) -> dict[str, str]:
@@ -108,17 +113,17 @@ async def test_a_database_without_its_tables_is_named(
     unmigrated: httpx.AsyncClient, empty_database_url: str, until_ready: Callable[..., Awaitable[Any]]
 ) -> None:
     found = await states(unmigrated)
-    assert found == {**READY, "migrations": found["migrations"]}
-    assert "mainstay migrate up" in found["migrations"]
+    pending = "pending: run `mainstay migrate up`"
+    assert found == {**READY, "migrations": pending, "configs": pending}
     await assert_alive(unmigrated)
-    await migrations.up(empty_database_url)
+    await migrate(empty_database_url)
     await until_ready(unmigrated, 200)
 
 
 async def test_a_database_that_goes_away_is_named_and_found_again(
     own_postgres: Any, settings: Any, program: Any, until_ready: Callable[..., Awaitable[Any]]
 ) -> None:
-    await migrations.up(own_postgres.url)
+    await migrate(own_postgres.url)
     given = settings.model_copy(update={"database_url": type(settings.database_url)(own_postgres.url)})
     async with program(given) as (_, client):
         assert (await client.get("/readyz")).status_code == 200
@@ -139,7 +144,12 @@ async def test_a_database_that_goes_away_is_named_and_found_again(
 
 async def test_services_in_the_process_need_no_database(settings: Any, program: Any) -> None:
     given = settings.model_copy(
-        update={"database_url": None, "pets_storage": "memory", "tasks_storage": "sqlite-memory"}
+        update={
+            "database_url": None,
+            "pets_storage": "memory",
+            "tasks_storage": "sqlite-memory",
+            "services": ("pets", "tasks"),
+        }
     )
     async with program(given) as (_, client):
         assert (await client.get("/readyz")).json()["checks"] == {"shutdown": "ok"}

@@ -9,7 +9,7 @@ import threading
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mainstay.kernel.http.connection import STOPPING
+from mainstay.kernel.http.connection import ON_STOP, STOPPING
 from mainstay.kernel.http.server import ServerLimits, serve
 from mainstay.kernel.http.types import ETAG
 
@@ -17,7 +17,10 @@ logger = logging.getLogger("echo")
 
 
 class Echo:
-    """`/hold` waits until `release` is set, `/early` does not read the body, `/begun` answers before it does."""
+    """`/hold` waits until `release` is set, `/wait` until the server is told to stop.
+
+    `/early` does not read the body, `/begun` answers before it does.
+    """
 
     def __init__(self) -> None:
         self.forget()
@@ -27,10 +30,12 @@ class Echo:
         self.paths: list[str] = []
         self.outcomes: list[str] = []
         self.release = threading.Event()
+        self.told = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or live."""
         if scope["type"] == "lifespan":
+            scope["state"][ON_STOP] = [self.told.set]
             await self._live(receive, send)
             return
         path = scope["path"]
@@ -47,6 +52,8 @@ class Echo:
             return
         while path == "/hold" and not self.release.is_set():
             await asyncio.sleep(0.01)
+        if path == "/wait":
+            await self.told.wait()
         await self._answer(scope, body, send)
 
     async def _answer(self, scope: Scope, body: bytes, send: Send) -> None:

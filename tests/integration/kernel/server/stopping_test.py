@@ -34,6 +34,14 @@ def test_the_application_knows_that_it_stops(draining: "Running") -> None:
     assert caller.get().json()["stopping"] is True
 
 
+def test_the_application_is_told_at_once_so_that_nobody_waits_on(draining: "Running") -> None:
+    waiting = draining.caller().send(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+    draining.until(lambda: "/wait" in draining.echo.paths)
+    draining.signal()
+    answer = waiting.answer()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
 def test_a_drain_ends_by_itself(start: Callable[..., "Running"]) -> None:
     running = start(drain=0.3)
     running.signal()
