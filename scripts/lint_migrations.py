@@ -11,10 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mainstay.kernel.db.migrations import LOCATION
+from mainstay.services.configs.migrations import LOCATION as CONFIGS
 
 OLDEST_POSTGRES = "15"
 NOT_ASKED = {
     "prefer-bigint-over-smallint": "ages, statuses and attempts are bounded by the program",
+    "prefer-text-field": "the lengths of the texts of configs are in its contract",
     "require-lock-timeout": "the runner sets it on its session",
     "require-statement-timeout": "the runner sets it on its session",
 }
@@ -25,15 +27,17 @@ def migrations_sql() -> str:
     config = Config()
     config.set_main_option("script_location", str(LOCATION))
     revisions = list(ScriptDirectory.from_config(config).walk_revisions())
-    return "\n".join(_transaction(revision.module) for revision in reversed(revisions))
+    texts = [_offline(revision.module) for revision in reversed(revisions)]
+    texts += [file.read_text() for file in sorted(CONFIGS.glob("*.sql"))]
+    return "\n".join(f"BEGIN;\n\n{text}COMMIT;\n" for text in texts)
 
 
-def _transaction(migration: ModuleType) -> str:
+def _offline(migration: ModuleType) -> str:
     text = io.StringIO()
     context = MigrationContext.configure(dialect_name="postgresql", opts={"as_sql": True, "output_buffer": text})
     with Operations.context(context):
         migration.upgrade()
-    return f"BEGIN;\n\n{text.getvalue()}COMMIT;\n"
+    return text.getvalue()
 
 
 def main() -> int:

@@ -21,8 +21,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from mainstay.app import create_app
-from mainstay.kernel.db import migrations
+from mainstay.app import MIGRATIONS, create_app
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.settings import Settings, load_settings
 
@@ -71,7 +70,8 @@ def template_url(postgres_url: str) -> Iterator[str]:
     name = f"template_{secrets.token_hex(6)}"
     run_sql(postgres_url, f"CREATE DATABASE {name}")
     url = database_named(postgres_url, name)
-    asyncio.run(migrations.up(url))
+    for kind in MIGRATIONS.values():
+        asyncio.run(kind.up(url))
     yield url
     run_sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 

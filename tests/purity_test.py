@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SEVERAL = [storage.parent for storage in (ROOT / "src/mainstay/services").glob("*/postgres.py")]
+RULES = {"repository_test.py", "service_test.py"}
 PURE = sorted(
     [
         *(ROOT / "src/mainstay/kernel/core").glob("*_test.py"),
         *(ROOT / "src/mainstay/services").glob("*/domain_test.py"),
-        *(ROOT / "src/mainstay/services").glob("*/repository_test.py"),
-        *(ROOT / "src/mainstay/services").glob("*/service_test.py"),
+        # where there are several storages; else the repository is the one with the database
+        *(test for folder in SEVERAL for test in folder.glob("*_test.py") if test.name in RULES),
     ]
 )
 WITHOUT_FASTAPI = sorted((ROOT / "src/mainstay/services").glob("*/schemas_test.py"))

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
@@ -16,9 +17,14 @@ from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.kernel.db.models import Base
 from mainstay.kernel.http.application import create_application
+from mainstay.kernel.http.connection import ON_STOP
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.logging import configure_logging
+from mainstay.services.configs import dependencies as configs
+from mainstay.services.configs import migrations as configs_migrations
+from mainstay.services.configs.pool import Pool
+from mainstay.services.configs.routes import router as configs_router
 from mainstay.services.pets import dependencies as pets
 from mainstay.services.pets.routes import router as pets_router
 from mainstay.services.tasks import dependencies as tasks
@@ -29,17 +35,39 @@ from mainstay.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-ROUTERS = {"pets": pets_router, "tasks": tasks_router}
+_PENDING = "pending: run `mainstay migrate up`"
+
+ROUTERS = {"pets": pets_router, "tasks": tasks_router, "configs": configs_router}
 
 TAGS = {
     "pets": "The resource that everyone starts from.",
     "tasks": "What a team has agreed to do: one list, nothing twice.",
+    "configs": "Applications and their configurations: read at the start, then watched for changes.",
     "operations": "For those who run the program: does it live, is it ready, what did it count.",
 }
 """What the documentation says of each group of operations."""
 
 TABLES = Base.metadata
-"""All tables: importing the services above has put their models into it."""
+"""All tables that have models: importing the services above has put them into it."""
+
+
+class Migrations(NamedTuple):
+    """A way in which tables are migrated. Each function takes the database's url, and raises MigrationError."""
+
+    up: Callable[[str], Coroutine[Any, Any, list[str]]]
+    status: Callable[[str], Coroutine[Any, Any, migrations.Status]]
+    verify: Callable[[str], Coroutine[Any, Any, list[str]]]
+
+
+MIGRATIONS = {
+    "models": Migrations(migrations.up, migrations.status, partial(migrations.verify, metadata=TABLES)),
+    "configs": Migrations(
+        lambda url: asyncio.to_thread(configs_migrations.up, url),
+        lambda url: asyncio.to_thread(configs_migrations.status, url),
+        lambda url: asyncio.to_thread(configs_migrations.verify, url),
+    ),
+}
+"""Alembic's, and those of configs, which has no models, in the order in which they are applied."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -48,14 +76,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_logging(settings.effective_log_level, json=settings.json_logs)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             try:
                 await _start(app, settings, stack)
             except StartupError as error:  # the log has it too, but goes to standard output
                 sys.stderr.write(f"mainstay: {error}\n")
                 raise
-            yield
+            yield {ON_STOP: app.state.on_stop}
 
     return create_application(
         title="Mainstay",
@@ -92,6 +120,8 @@ async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack
         if settings.migrates_on_start:
             await _migrate(url)
         database = await stack.enter_async_context(_database(url, settings))
+        if "configs" in settings.services:
+            await _start_configs(app, url, settings, stack)
     except (EmbeddedPostgresError, migrations.MigrationError) as error:
         raise StartupError(str(error)) from error
     except Unavailable as error:
@@ -101,12 +131,24 @@ async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack
     return database
 
 
+async def _start_configs(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
+    """Open the pool of its own that this service has. Raises Unavailable."""
+    pool = await stack.enter_async_context(Pool(url, size=settings.db_pool_max, timeouts=_timeouts(settings)))
+    # Where a table is locked, the pool is full, but the program ready: it is asked on a connection beside.
+    probe = await stack.enter_async_context(Pool(url, size=1, timeouts=_timeouts(settings)))
+    app.state.health.checks["configs"] = partial(_configs_migrated, probe)
+    served = await stack.enter_async_context(configs.watching(configs.Configs(pool), url))
+    app.state.on_stop.append(served.end_waits)
+    app.state.configs = lambda: served
+
+
 async def _migrate(url: str) -> None:
     """Apply what is pending; a replica that starts again while a newer release is rolled out goes on without."""
-    try:
-        await migrations.up(url)
-    except migrations.DatabaseAheadError as error:
-        logger.warning("not migrated: %s", error)
+    for kind in MIGRATIONS.values():
+        try:
+            await kind.up(url)
+        except migrations.DatabaseAheadError as error:
+            logger.warning("not migrated: %s", error)
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
@@ -128,13 +170,17 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def _database(url: str, settings: Settings) -> Database:
-    timeouts = Timeouts(
+    pool_min, pool_max = settings.db_pool_min, settings.db_pool_max
+    return Database(url, pool_min=pool_min, pool_max=pool_max, timeouts=_timeouts(settings))
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
         connect=settings.db_connect_timeout,
         pool_wait=settings.db_pool_timeout,
         lock=settings.db_lock_timeout,
         statement=settings.db_statement_timeout,
     )
-    return Database(url, pool_min=settings.db_pool_min, pool_max=settings.db_pool_max, timeouts=timeouts)
 
 
 async def _answers(database: Database) -> str | None:
@@ -143,4 +189,8 @@ async def _answers(database: Database) -> str | None:
 
 
 async def _migrated(database: Database) -> str | None:
-    return None if await migrations.is_current(database) else "pending: run `mainstay migrate up`"
+    return None if await migrations.is_current(database) else _PENDING
+
+
+async def _configs_migrated(pool: Pool) -> str | None:
+    return None if await configs_migrations.is_current(pool) else _PENDING

@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
+    from mainstay.app import Migrations
+    from mainstay.kernel.db.migrations import Status
     from mainstay.settings import Settings
 
 app = typer.Typer(
@@ -21,7 +23,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-migrate = typer.Typer(no_args_is_help=True, help="Bring the database's tables up to this program.")
+migrate = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Bring the database's tables up to this program."
+)
 app.add_typer(migrate, name="migrate")
 
 
@@ -86,36 +90,57 @@ def serve(
     raise typer.Exit(code)
 
 
-@migrate.command("up", epilog="Example: `mainstay migrate up`")
-def migrate_up() -> None:
-    """Apply what is pending. Safe to run twice, and at the same time in several places."""
-    from mainstay.kernel.db import migrations
+@migrate.callback()
+def migrations_chosen(
+    context: typer.Context,
+    only: Annotated[
+        Literal["models", "configs"] | None,
+        typer.Option(help="Leave out the others: configs has SQL files, no models."),
+    ] = None,
+) -> None:
+    """Take the option that stands before a command."""
+    context.obj = only
 
-    applied = _on_database(migrations.up)
-    for revision in applied:
-        typer.echo(f"applied {revision}")
+
+@migrate.command("up", epilog="Example: `mainstay migrate up`")
+def migrate_up(context: typer.Context) -> None:
+    """Apply what is pending. Safe to run twice, and at the same time in several places."""
+
+    async def up(url: str) -> None:
+        for kind in _migrations(context.obj):
+            for revision in await kind.up(url):
+                typer.echo(f"applied {revision}")
+
+    _on_database(up)
     typer.echo("The database is current.")
 
 
 @migrate.command("status", epilog="Example: `mainstay migrate status || mainstay migrate up`")
-def migrate_status() -> None:
+def migrate_status(context: typer.Context) -> None:
     """Say which migrations are applied and which are pending. Exit code 1 where any is."""
-    from mainstay.kernel.db import migrations
 
-    status = _on_database(migrations.status)
-    typer.echo(f"current: {status.current or 'none'}")
-    typer.echo(f"newest:  {status.head or 'none'}")
-    if status.ahead:
+    async def status(url: str) -> list["Status"]:
+        return [await kind.status(url) for kind in _migrations(context.obj)]
+
+    statuses: list[Status] = _on_database(status)
+    for found in statuses:
+        typer.echo(f"current: {found.current or 'none'}")
+        typer.echo(f"newest:  {found.head or 'none'}")
+        for revision in found.pending:
+            typer.echo(f"pending: {revision}")
+    if any(found.ahead for found in statuses):
         _fail("The database is ahead: a newer version of the program has migrated it.", code=1)
-    for revision in status.pending:
-        typer.echo(f"pending: {revision}")
-    raise typer.Exit(1 if status.pending else 0)
+    raise typer.Exit(1 if any(found.pending for found in statuses) else 0)
 
 
 @migrate.command("verify", epilog="Example: `mainstay migrate verify`")
-def migrate_verify() -> None:
+def migrate_verify(context: typer.Context) -> None:
     """Look for migration files that were changed, and for tables that are not as the models say. Exit code 1 on any."""
-    findings = _on_database(_verify)
+
+    async def verify(url: str) -> list[str]:
+        return [finding for kind in _migrations(context.obj) for finding in await kind.verify(url)]
+
+    findings = _on_database(verify)
     for finding in findings:
         typer.echo(finding, err=True)
     typer.echo("Nothing found." if not findings else f"{len(findings)} found.")
@@ -149,11 +174,12 @@ def doctor() -> None:
     if not settings.needs_postgres:
         typer.echo("ok    database: none is needed")
         return
-    from mainstay.kernel.db import migrations
 
-    status = _on_database(migrations.status)
+    async def verify(url: str) -> list[str]:
+        return [finding for kind in _migrations() for finding in await kind.verify(url)]
+
+    findings = _on_database(verify)
     typer.echo("ok    database: answers")
-    findings = _on_database(_verify) if not status.pending else [f"pending: {', '.join(status.pending)}"]
     for finding in findings:
         typer.echo(f"wrong migrations: {finding}; run `mainstay migrate up`, then `mainstay migrate verify`")
     if not findings:
@@ -168,11 +194,10 @@ def _refuse_in_process(settings: "Settings") -> None:
         _fail(f"{name}={storage} keeps the {service} in one process: leave out --workers, or use {name}=postgres.")
 
 
-async def _verify(url: str) -> list[str]:
-    from mainstay.app import TABLES
-    from mainstay.kernel.db import migrations
+def _migrations(only: str | None = None) -> "list[Migrations]":
+    from mainstay.app import MIGRATIONS
 
-    return await migrations.verify(url, TABLES)
+    return [kind for name, kind in MIGRATIONS.items() if only in {None, name}]
 
 
 def _settings(**overrides: Any) -> "Settings":

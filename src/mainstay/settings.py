@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 AppEnv = Literal["dev", "test", "qa", "prod"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-SERVICES = ("pets", "tasks")
+SERVICES = ("pets", "tasks", "configs")
 
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/?\[\]@]*)(?::[0-9]{1,5})?"

@@ -245,6 +245,7 @@ def test_secrets_are_not_shown(environment: Environment) -> None:
         ("pets", "memory", "postgres", False),
         ("tasks,tasks", "postgres", "sqlite-memory", False),
         ("tasks", "memory", "postgres", True),
+        ("pets,tasks,configs", "memory", "sqlite-memory", True),
     ],
 )
 def test_a_database_is_needed_where_a_chosen_service_keeps_its_data_there(
