@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -22,6 +23,7 @@ Json = Mapping[str, Any]
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 DOCUMENTED_HEADERS = {"ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"}
+AN_APPLICATION = "01JCZ5W1XJ8T3S6V9Q4N2M7KRA"
 LOCK_SECONDS = 0.05
 """Nothing here waits for a lock but the one test that wants to see the wait end."""
 
@@ -31,11 +33,15 @@ class Resource:
     """In what one resource differs from the others."""
 
     name: str
-    """Also what its storage is called in the app's state."""
+    storage: str = ""
+    """What its storage is called in the app's state, where that is not its name."""
+    given: Sequence[str] = ()
+    """Statements that make what its bodies refer to."""
     collection: str
     body: Callable[[str], Json]
     """What POST takes; another text makes another resource."""
-    change: Json
+    change: Callable[[str], Json]
+    """What changes it; another text changes it into something else."""
     invalid: Json
     """A body that neither POST nor the change takes."""
     not_found: str
@@ -53,13 +59,24 @@ class Resource:
     keyed: bool = True
     """Whether POST takes an Idempotency-Key."""
     key_required: bool = False
-    invalid_status: int = 422
     unique: str = ""
     """The field that no two resources share, if there is one."""
-    default_limit: int
-    max_limit: int
+    invalid_status: int = 422
+    default_limit: int = 0
+    """Of a page; 0 where there are no pages."""
+    max_limit: int = 0
     offset: bool = True
     """Whether pages go by offset."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether its collection can be read."""
+        return "GET" in self.allow_on_collection
+
+    @property
+    def paged(self) -> bool:
+        """Whether the collection is read in pages: one that is not is streamed, and takes no parameters."""
+        return self.default_limit > 0
 
 
 RESOURCES = [
@@ -67,7 +84,7 @@ RESOURCES = [
         name="pets",
         collection="/pets",
         body=lambda text: {"name": f"Mittens {text}", "species": "cat", "age_years": 2},
-        change={"status": "sold"},
+        change=lambda _: {"status": "sold"},
         invalid={"name": ""},
         not_found="pet_not_found",
         missing="9223372036854775807",
@@ -81,7 +98,7 @@ RESOURCES = [
         name="tasks",
         collection="/v1/tasks",
         body=lambda text: {"title": f"Fix bug {text}", "priority": 4},
-        change={"status": "completed"},
+        change=lambda _: {"status": "completed"},
         invalid={"title": ""},
         not_found="task_not_found",
         missing="9223372036854775807",
@@ -90,6 +107,39 @@ RESOURCES = [
         unique="title",
         default_limit=20,
         max_limit=100,
+    ),
+    Resource(
+        name="applications",
+        storage="configs",
+        collection="/api/v1/applications",
+        body=lambda text: {"name": f"checkout {text}", "comments": "new"},
+        change=lambda text: {"name": f"checkout, changed {text}"},
+        changed_by=("PUT", ""),
+        invalid={"name": ""},
+        invalid_status=400,
+        unique="name",
+        not_found="application_not_found",
+        missing="7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+        allow="GET, HEAD, PUT",
+        allow_on_collection="GET, HEAD, POST",
+        keyed=False,
+    ),
+    Resource(
+        name="configurations",
+        storage="configs",
+        collection="/api/v1/configurations",
+        given=[f"INSERT INTO applications (id, name) VALUES ('{AN_APPLICATION}', 'an application')"],
+        body=lambda text: {"application_id": AN_APPLICATION, "name": f"production {text}", "config": {"a": [1, 2.5]}},
+        change=lambda text: {"name": f"production, changed {text}", "config": {"b": None}},
+        changed_by=("PUT", ""),
+        invalid={"name": ""},
+        invalid_status=400,
+        unique="name",
+        not_found="configuration_not_found",
+        missing="7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+        allow="GET, HEAD, PUT",
+        allow_on_collection="POST",
+        keyed=False,
     ),
 ]
 
@@ -101,6 +151,11 @@ class Api:
         self._client = client
         self.resource = resource
 
+    @property
+    def readable(self) -> str:
+        """A path that GET knows: the collection's, or where that cannot be read, one resource's that is not there."""
+        return "" if self.resource.listed else f"/{self.resource.missing}"
+
     async def call(self, method: str, path: str = "", headers: Headers = (), **content: Any) -> httpx.Response:
         """Any call."""
         sent = [*self.resource.headers.items(), *(headers.items() if isinstance(headers, Mapping) else headers)]
@@ -109,6 +164,10 @@ class Api:
     def body(self) -> Json:
         """What POST takes, each time another."""
         return self.resource.body(secrets.token_hex(4))
+
+    def changes(self) -> Json:
+        """What changes a resource, each time in another way."""
+        return self.resource.change(secrets.token_hex(4))
 
     async def create(self, headers: Headers = (), **content: Any) -> httpx.Response:
         """POST, a new body where none is given, and a new key where one is required and none is given."""
@@ -126,7 +185,7 @@ class Api:
     async def change(self, path: str, headers: Headers = (), **content: Any) -> httpx.Response:
         """The change, as its row has it where none is given."""
         method, below = self.resource.changed_by
-        return await self.call(method, path + below, headers, **(content or {"json": self.resource.change}))
+        return await self.call(method, path + below, headers, **(content or {"json": self.changes()}))
 
     async def delete(self, path: str, headers: Headers = ()) -> httpx.Response:
         """DELETE."""
@@ -178,6 +237,10 @@ async def app(kept_database_url: str, tmp_path_factory: pytest.TempPathFactory) 
             db_lock_timeout=LOCK_SECONDS,
         )
     )
+    connection = await asyncpg.connect(kept_database_url)
+    for statement in (statement for resource in RESOURCES for statement in resource.given):
+        await connection.execute(statement)
+    await connection.close()
     async with app.router.lifespan_context(app):
         yield app
 
@@ -222,7 +285,8 @@ def api(client: httpx.AsyncClient, resource: Resource) -> Api:
 @pytest.fixture
 def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
     """Makes the resource's storage raise an error from now on; None mends it."""
-    sound = getattr(app.state, resource.name)
+    name = resource.storage or resource.name
+    sound = getattr(app.state, name)
 
     def with_error(error: Exception | None) -> None:
         def storage() -> Any:
@@ -230,7 +294,7 @@ def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) ->
                 return sound()
             raise error
 
-        monkeypatch.setattr(app.state, resource.name, storage)
+        monkeypatch.setattr(app.state, name, storage)
 
     return with_error
 
@@ -258,11 +322,17 @@ def check_body(response: httpx.Response) -> None:
         assert not {"content-type", "content-length"} & set(response.headers)
         assert response.content == b""
         return
-    assert "content-length" in response.headers
+    assert ("content-length" in response.headers) != is_streamed(response)
     if response.request.method == "HEAD":
         assert response.content == b""
     elif response.status_code >= 400:
         check_error(response)
+
+
+def is_streamed(response: httpx.Response) -> bool:
+    """Whether it is a whole collection, the length of which nobody knows before its end."""
+    path, ok = response.request.url.path, response.status_code == 200
+    return ok and any(path == resource.collection and not resource.paged for resource in RESOURCES)
 
 
 def check_error(response: httpx.Response) -> None:

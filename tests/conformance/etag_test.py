@@ -89,6 +89,8 @@ async def test_after_a_change_the_old_tag_is_no_longer_known(api: "Api") -> None
 
 @pytest.mark.parametrize("path", ["", "one", "/{missing}", "?limit=0", "/no/such/path"])
 async def test_head_is_get_without_the_body(api: "Api", path: str) -> None:
+    if not api.resource.listed and path in {"", "?limit=0"}:
+        pytest.skip("its collection cannot be read")
     path = await api.made() if path == "one" else path.format(missing=api.resource.missing)
     got = await api.call("GET", path)
     head = await api.call("HEAD", path, {"X-Request-ID": got.headers["x-request-id"]})

@@ -122,7 +122,7 @@ async def test_of_several_faults_the_first_in_order_is_answered(api: "Api", wron
     response = await api.change(
         f"/{resource.missing}" if MISSING in wrong else await api.made(),
         {} if NO_HEADER in wrong else headers,
-        json=resource.invalid if INVALID in wrong else resource.change,
+        json=resource.invalid if INVALID in wrong else api.changes(),
     )
     unless_required = (404, resource.not_found)
     answers = {
@@ -141,6 +141,6 @@ async def test_a_stale_version_is_answered_before_a_clash(api: "Api") -> None:
         pytest.skip("nothing of it may be there once only")
     taken, path = api.body(), await api.made()
     await api.create(json=taken)
-    change = {**api.resource.change, api.resource.unique: taken[api.resource.unique]}
+    change = {**api.changes(), api.resource.unique: taken[api.resource.unique]}
     for if_match, status in (('"stale"', 412), (await api.tag(path), 409)):
         assert (await api.change(path, {"If-Match": if_match}, json=change)).status_code == status

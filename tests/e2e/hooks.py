@@ -19,6 +19,8 @@ AnyCase: TypeAlias = "Case[Any]"
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 EXAMPLE_TITLE = "Fix login bug"
+AN_APPLICATION = "01JCZ5W1XJ8T3S6V9Q4N2M7KRA"  # in examples alone
+UNDOCUMENTED = {"decimal_too_long", "frozen_field", "json_integer", "json_nul", "json_number", "json_surrogate"}
 ENVELOPE = {"code", "message", "details", "request_id"}
 
 created: defaultdict[str, list[str]] = defaultdict(list)
@@ -52,6 +54,17 @@ def a_valid_request_is_refused_for_its_key_alone(ctx: CheckContext, response: Re
     """422 is expected of valid requests in general (schemathesis.toml), but means one thing."""
     if _is_valid(case) and response.status_code == 422:
         assert _error(response)["code"] == "idempotency_key_reused"
+
+
+@schemathesis.check
+def a_valid_request_is_bad_for_what_no_document_says_alone(
+    ctx: CheckContext, response: Response, case: AnyCase
+) -> None:
+    """Likewise 400: which applications there are, that one stays what it was, what a number at any depth may be."""
+    if _is_valid(case) and response.status_code == 400:
+        error = _error(response)
+        assert error["code"] in {"unknown_application", "validation_error"}
+        assert {found["type"] for found in error["details"].get("errors", [])} <= UNDOCUMENTED
 
 
 @schemathesis.check
@@ -104,6 +117,8 @@ def _aim(case: AnyCase) -> None:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if isinstance(case.body, dict) and case.body.get("title") == EXAMPLE_TITLE:  # which a task can have once
         case.body = {**case.body, "title": f"{EXAMPLE_TITLE} {uuid.uuid4()}"}
+    if isinstance(case.body, dict) and case.body.get("application_id") == AN_APPLICATION:
+        case.body = {**case.body, "application_id": created["/api/v1/applications"][-1]}
     collection, _, name = case.path.rpartition("/")
     there = created[collection]
     if there and name.strip("{}") != tried_out and name.startswith("{"):

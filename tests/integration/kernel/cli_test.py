@@ -221,7 +221,9 @@ def test_the_doctor_says_what_to_do_about_pending_migrations(mainstay: Run, empt
 
 
 def test_the_doctor_needs_no_database_for_services_in_the_process(mainstay: Run) -> None:
-    result = mainstay("doctor", DATABASE_URL=NOWHERE, PETS_STORAGE="memory", TASKS_STORAGE="sqlite-memory")
+    result = mainstay(
+        *("doctor",), SERVICES="pets,tasks", DATABASE_URL=NOWHERE, PETS_STORAGE="memory", TASKS_STORAGE="sqlite-memory"
+    )
     assert result.returncode == 0
 
 

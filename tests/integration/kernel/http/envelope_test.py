@@ -31,6 +31,13 @@ FURTHER_OPERATIONS = {
     ("PUT", "/v1/tasks/{task_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 500, 503},
     ("PATCH", "/v1/tasks/{task_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 500, 503},
     ("DELETE", "/v1/tasks/{task_id}"): {204, 400, 404, 412, 422, 500, 503},
+    ("GET", "/api/v1/applications"): {200, 400, 500, 503},
+    ("POST", "/api/v1/applications"): {201, 400, 408, 409, 413, 415, 500, 503},
+    ("GET", "/api/v1/applications/{application_id}"): {200, 304, 400, 404, 500, 503},
+    ("PUT", "/api/v1/applications/{application_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 500, 503},
+    ("POST", "/api/v1/configurations"): {201, 400, 408, 409, 413, 415, 500, 503},
+    ("GET", "/api/v1/configurations/{configuration_id}"): {200, 304, 400, 404, 500, 503},
+    ("PUT", "/api/v1/configurations/{configuration_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 500, 503},
 }
 CODES = {
     400: "bad_request",
