@@ -19,7 +19,7 @@ class WrongAnswer(Exception):
 
 
 def converse(url: str) -> None:
-    """Add a pet, read it, change it, list another species, and someone's tasks. Raises WrongAnswer."""
+    """Make and change a pet, list pets and tasks, read a configuration twice. Raises WrongAnswer."""
     with httpx.Client(base_url=url, timeout=5) as client:
         added = client.post("/pets", json=_PET, headers={"Idempotency-Key": "conversation"})
         pet = {**_PET, "id": _json(added).get("id"), "version": 1}
@@ -32,6 +32,7 @@ def converse(url: str) -> None:
             raise WrongAnswer(_told(stale))
         _expect_page(client.get("/pets", params={"species": "species-007", "limit": _PAGE}))
         _expect_tasks(client.get(f"/v1/tasks?status=new,in_progress&assignee=person-007&limit={_PAGE}"))
+        _expect_configuration(client, "/api/v1/configurations/01JCZ5Y7Q2GDB5E00000000007")
 
 
 def _sell(client: httpx.Client, path: str, tag: str) -> httpx.Response:
@@ -71,6 +72,16 @@ def _expect_tasks(answer: httpx.Response) -> None:
         or priorities != sorted(priorities, reverse=True)
         or any(set(task) != _TASK for task in items)
     ):
+        raise WrongAnswer(_told(answer))
+
+
+def _expect_configuration(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    shown = _json(answer)
+    _expect(answer, 200, {**shown, "name": "configuration-7", "comments": None}, {})
+    if shown["config"]["features"] != {"express": False, "limits": [1, 10, 100]}:
+        raise WrongAnswer(_told(answer))
+    if client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code != httpx.codes.NOT_MODIFIED:
         raise WrongAnswer(_told(answer))
 
 

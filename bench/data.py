@@ -28,13 +28,25 @@ FROM generate_series(0, 9999) AS n, format('Task %s', n) AS title
 ORDER BY n
 """
 
+_FILL_CONFIGS = """
+INSERT INTO applications (id, name)
+SELECT '01JCZ5W1XJ8T3S6V' || lpad(n::text, 10, '0'), format('application-%s', n) FROM generate_series(0, 99) AS n;
+INSERT INTO configurations (id, application_id, name, config)
+SELECT '01JCZ5Y7Q2GDB5E0' || lpad(n::text, 10, '0'), '01JCZ5W1XJ8T3S6V' || lpad((n % 100)::text, 10, '0'),
+    format('configuration-%s', n), jsonb_build_object(
+        'retries', n % 7, 'timeout_seconds', 2.5, 'url', format('https://service-%s.example/v1', n % 50),
+        'features', jsonb_build_object('express', n % 2 = 0, 'limits', jsonb_build_array(1, 10, 100))
+    )
+FROM generate_series(0, 9999) AS n
+"""
+
 
 class NotDurable(Exception):
     """The server may lose what it said was committed: writes measured on it would be too fast."""
 
 
 def prepare(url: str, folder: Path) -> None:
-    """Make the original: 10,000 pets of 100 species and 10,000 tasks of 100 people.
+    """Make the original: 10,000 pets of 100 species, 10,000 tasks of 100 people, 10,000 configurations.
 
     Raises NotDurable where PostgreSQL does not wait for the disk.
     """
@@ -42,7 +54,7 @@ def prepare(url: str, folder: Path) -> None:
     original = _named(url, _ORIGINAL)
     command = [sys.executable, "-m", "mainstay", "migrate", "up"]
     subprocess.run(command, env={"DATABASE_URL": original}, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    asyncio.run(_execute(original, _FILL, _FILL_TASKS, "VACUUM (FREEZE, ANALYZE)"))
+    asyncio.run(_execute(original, _FILL, _FILL_TASKS, _FILL_CONFIGS, "VACUUM (FREEZE, ANALYZE)"))
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
         if asyncio.run(_value(original, f"SHOW {setting}")) != "on":
             raise NotDurable(f"{setting} is off")

@@ -1,7 +1,7 @@
 -- The requests that wrk sends: `wrk --script requests.lua URL -- SCENARIO PHASE`, PHASE being warm-up or measured.
 -- Every subject gets the same ones in the same order.
 
-local PETS, SPECIES, PEOPLE = 10000, 100, 100
+local PETS, SPECIES, PEOPLE, CONFIGURATIONS = 10000, 100, 100, 10000
 
 -- The two phases write to different pets, so that each knows the version of every pet that it meets.
 local PHASES = {
@@ -35,6 +35,19 @@ end
 function scenarios.tasks()
   local person = math.random(PEOPLE) - 1
   return wrk.format("GET", string.format("/v1/tasks?status=new,in_progress&assignee=person-%03d&limit=50", person))
+end
+
+local function configuration()
+  return string.format("/api/v1/configurations/01JCZ5Y7Q2GDB5E0%010d", math.random(CONFIGURATIONS) - 1)
+end
+
+function scenarios.config()
+  return wrk.format("GET", configuration())
+end
+
+-- An asterisk names whatever version there is.
+function scenarios.unchanged()
+  return wrk.format("GET", configuration(), { ["If-None-Match"] = "*" })
 end
 
 function scenarios.post()

@@ -21,6 +21,8 @@ SCENARIOS = (
     Scenario("get", "GET one pet", targets={"ceiling": 0.5, "template": 2.1}),
     Scenario("list", "GET a list of 50 pets, one filter", targets={"ceiling": 0.55}),
     Scenario("tasks", "GET a list of 50 tasks, two filters", targets={"ceiling": 0.55}),
+    Scenario("config", "GET one configuration", targets={"ceiling": 0.5}),
+    Scenario("unchanged", "GET one configuration with If-None-Match: 304", targets={"ceiling": 0.5}),
     # Those that write come last, and the one that makes the table grow at the very end.
     Scenario("patch", "PATCH with If-Match: read, decide, compare-and-set, event", writes=True),
     Scenario("post", "POST with Idempotency-Key and event", writes=True),

@@ -32,6 +32,10 @@ SELECT (SELECT count(*) FROM tasks WHERE status = ANY($1) AND assignee = $2),
 FROM tasks WHERE status = ANY($1) AND assignee = $2 ORDER BY priority DESC, created_at, id LIMIT $3 OFFSET $4
 """
 
+CONFIGURATION = """
+SELECT id, application_id, name, comments, config::text AS config FROM configurations WHERE id = $1
+"""
+
 ADD = """
 WITH new AS (
     INSERT INTO pets (name, species, species_key, age_years, status, version, created_at, updated_at)
@@ -116,6 +120,18 @@ async def list_tasks(request: Request) -> Response:
     ]
     page = {"items": items, "total": rows[0][0] if rows else 0, "limit": limit, "offset": offset}
     return answer(orjson.dumps(page))
+
+
+async def read_configuration(request: Request) -> Response:
+    """GET /api/v1/configurations/{id}: its tag is a hash of what is sent."""
+    row = await request.app.state.pool.fetchrow(CONFIGURATION, request.path_params["id"])
+    if row is None:
+        return Response(status_code=404)
+    body = orjson.dumps({**row, "config": orjson.Fragment(row[4])})
+    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    if request.headers.get("if-none-match") in {tag, "*"}:
+        return Response(status_code=304, headers={"etag": tag})
+    return answer(body, etag=tag)
 
 
 async def create_pet(request: Request) -> Response:
@@ -204,6 +220,7 @@ def create_app() -> Starlette:
             Route("/pets", list_pets, methods=["GET"]),
             Route("/pets", create_pet, methods=["POST"]),
             Route("/pets/{id:int}", update_pet, methods=["PATCH"]),
+            Route("/api/v1/configurations/{id}", read_configuration, methods=["GET"]),
             Route("/v1/tasks", list_tasks, methods=["GET"]),
         ],
         lifespan=lifespan,

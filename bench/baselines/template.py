@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
@@ -60,6 +60,18 @@ class Task(Base):
     updated_at: Mapped[datetime]
     completed_at: Mapped[datetime | None]
     version: Mapped[int]
+
+
+class Configuration(Base):
+    """A configuration."""
+
+    __tablename__ = "configurations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    application_id: Mapped[str]
+    name: Mapped[str]
+    comments: Mapped[str | None]
+    config: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
 
 class IdempotencyKey(Base):
@@ -161,6 +173,18 @@ class TaskOut(BaseModel):
     version: int
 
 
+class ConfigurationOut(BaseModel):
+    """A configuration, as it is sent."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    application_id: str
+    name: str
+    comments: str | None
+    config: dict[str, Any]
+
+
 class TaskPage(BaseModel):
     """A page of tasks."""
 
@@ -217,6 +241,21 @@ async def list_tasks(
     tasks = (await session.scalars(select(Task).where(*asked).order_by(*order).limit(limit).offset(offset))).all()
     items = [TaskOut.model_validate(task) for task in tasks]
     return TaskPage(items=items, total=total or 0, limit=limit, offset=offset)
+
+
+async def read_configuration(
+    configuration_id: str, session: Session, response: Response, if_none_match: Annotated[str | None, Header()] = None
+) -> Any:
+    """GET /api/v1/configurations/{id}: its tag is a hash of its content."""
+    found = await session.scalar(select(Configuration).where(Configuration.id == configuration_id))
+    if found is None:
+        raise HTTPException(404)
+    out = ConfigurationOut.model_validate(found)
+    tag = f'"{hashlib.blake2b(out.model_dump_json().encode(), digest_size=16).hexdigest()}"'
+    if if_none_match in {tag, "*"}:
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return out
 
 
 async def create_pet(
@@ -296,6 +335,7 @@ def create_app() -> FastAPI:
     app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
     app.get("/pets/{pet_id}", response_model=PetOut)(read_pet)
     app.get("/pets", response_model=PetPage)(list_pets)
+    app.get("/api/v1/configurations/{configuration_id}", response_model=ConfigurationOut)(read_configuration)
     app.get("/v1/tasks", response_model=TaskPage)(list_tasks)
     app.post("/pets", response_model=PetOut, status_code=201)(create_pet)
     app.patch("/pets/{pet_id}", response_model=PetOut)(update_pet)
