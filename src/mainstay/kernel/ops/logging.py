@@ -10,7 +10,14 @@ import structlog
 
 from mainstay.kernel.core.context import request_context
 
-_QUIET = {"uvicorn.access": logging.CRITICAL, "asyncio": logging.WARNING, "alembic": logging.WARNING}
+_QUIET = {
+    "uvicorn.access": logging.CRITICAL,
+    "asyncio": logging.WARNING,
+    "alembic": logging.WARNING,
+    "aiokafka": logging.CRITICAL,  # several lines a second while a broker is away; the sink says it once
+    "httpx": logging.WARNING,  # INFO has the URL of each request, which may hold a password
+    "httpcore": logging.WARNING,  # DEBUG has headers
+}
 """Loggers that say again what ours say, or say it for their own developers."""
 
 
