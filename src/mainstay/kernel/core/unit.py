@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from mainstay.kernel.core.errors import Conflict, Invalid
+from mainstay.kernel.core.errors import Conflict, Invalid, Malformed
 from mainstay.kernel.core.events import Event
 
 
@@ -13,6 +13,12 @@ class LostRace(Exception):
 
 class KeyTaken(Exception):
     """The idempotency key is already in the store; nothing of this unit was committed."""
+
+
+class IdempotencyKeyRequired(Malformed):
+    """The operation makes something, and a retry must not make it twice."""
+
+    message = "Send an Idempotency-Key (1 to 255 printable ASCII characters), a new one for every new request."
 
 
 class IdempotencyKeyReused(Invalid):

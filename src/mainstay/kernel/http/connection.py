@@ -10,8 +10,8 @@ from uuid import uuid4
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.errors import DomainError, Malformed, RequestTimeout
-from mainstay.kernel.http.rendering import dumps
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+from mainstay.kernel.core.cursor import InvalidCursor
 from mainstay.kernel.core.errors import (
     DomainError,
     InternalError,
@@ -18,8 +19,9 @@ from mainstay.kernel.core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from mainstay.kernel.core.unit import IdempotencyKeyReused, RequestInProgress
+from mainstay.kernel.core.unit import IdempotencyKeyRequired, IdempotencyKeyReused, RequestInProgress
 from mainstay.kernel.http.errors import JSON, PROBLEM, STATUS, ErrorResponse
+from mainstay.kernel.http.tenant import TenantRequired
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Responses = dict[int | str, dict[str, Any]]
@@ -44,6 +46,12 @@ class Contract:
     """What invalid input is answered with."""
     if_match: Need = Need.NONE
     idempotency: Need = Need.NONE
+    tenant: bool = False
+    """Whether it is about one tenant's data."""
+    form_label: bool = False
+    """Whether it takes JSON that is labelled as a form, as plain `curl -d` sends it, and no body for `{}`."""
+    keyset: bool = False
+    """Whether it is a list in pages by cursor."""
     etag: bool = False
     """Whether its answer carries one resource in one version."""
     stored: bool = True
@@ -54,6 +62,10 @@ class Contract:
         errors: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, self.invalid, InternalError]
         if self.stored:
             errors.append(Unavailable)
+        if self.tenant:
+            errors.append(TenantRequired)
+        if self.keyset:
+            errors.append(InvalidCursor)
         if has_body:
             errors += (RequestTimeout, TooLarge, UnsupportedMediaType)
         if self.if_match is not Need.NONE:
@@ -62,6 +74,8 @@ class Contract:
             errors.append(PreconditionRequired)
         if self.idempotency is not Need.NONE:
             errors += (IdempotencyKeyReused, RequestInProgress)
+        if self.idempotency is Need.REQUIRED:
+            errors.append(IdempotencyKeyRequired)
         return errors
 
 
@@ -89,6 +103,8 @@ def responses(contract: Contract, method: str, status: int, *, has_body: bool) -
 
 
 def _success(contract: Contract, method: str, status: int) -> Responses:
+    if contract.keyset:
+        return {status: {"headers": _LINK}}
     if not contract.etag:
         return {}
     headers = {**_ETAG, **(_LOCATION if status == 201 else {})}  # noqa: PLR2004 - Created
@@ -118,6 +134,8 @@ def _failures(errors: Iterable[type[DomainError]]) -> Responses:
 def header_parameters(contract: Contract, method: str) -> list[dict[str, Any]]:
     """The OpenAPI parameters for the headers that the kernel reads by hand."""
     parameters = []
+    if contract.tenant:
+        parameters.append(_header("X-Tenant-Id", "Whose data this is about.", Need.REQUIRED, **_TENANT))
     if contract.if_match is not Need.NONE:
         parameters.append(
             _header("If-Match", 'The ETag of the version to change, such as `"3"`; or `*`.', contract.if_match, **_TAG)
@@ -130,6 +148,7 @@ def header_parameters(contract: Contract, method: str) -> list[dict[str, Any]]:
     return parameters
 
 
+_TENANT = {"pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["tenant-1"]}
 _TAG = {"pattern": r'^(\*|(W/)?"[!#-~]*"|0|[1-9][0-9]*)$', "examples": ['"1"']}
 _KEY = {
     "pattern": r'^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$',
@@ -145,6 +164,12 @@ def _answered(name: str, description: str, *, always: bool, **schema: object) ->
 _ETAG = _answered("ETag", "The version of the resource.", always=True, pattern='^"[!#-~]+"$', examples=['"1"'])
 _LOCATION = _answered("Location", "Where the new resource is.", always=True, examples=["/pets/1"])
 _REPLAYED = _answered("Idempotency-Replayed", "This is the answer that the key got before.", always=False, const="true")
+_LINK = _answered(
+    "Link",
+    'The address of the next page, with `rel="next"` (RFC 8288); the last page has none.',
+    always=False,
+    pattern='^<[^<>]+>; rel="next"$',
+)
 _RETRY_AFTER = _answered("Retry-After", "Seconds until a retry makes sense.", always=False, pattern="^[0-9]+$")
 REQUEST_ID = _answered(
     "X-Request-ID", "The request's id, as in the log.", always=True, pattern="^[A-Za-z0-9._-]{1,128}$"

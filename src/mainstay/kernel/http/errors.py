@@ -13,6 +13,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from mainstay.kernel.core.context import request_context
+from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.errors import (
     DomainError,
     Invalid,
@@ -21,7 +22,7 @@ from mainstay.kernel.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from mainstay.kernel.http.rendering import Rendered, dumps
+from mainstay.kernel.http.rendering import Rendered
 from mainstay.kernel.http.types import ETAG, HEADERS_KEY
 
 logger = logging.getLogger(__name__)

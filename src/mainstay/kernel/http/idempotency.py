@@ -5,20 +5,15 @@ import re
 
 import orjson
 
-from mainstay.kernel.core.errors import InvalidHeader, Malformed
-from mainstay.kernel.core.unit import Key
+from mainstay.kernel.core.errors import InvalidHeader
+from mainstay.kernel.core.unit import IdempotencyKeyRequired, Key
 from mainstay.kernel.http.contract import Need
 from mainstay.kernel.http.request import StrictRequest
+from mainstay.kernel.http.types import TENANT_KEY
 
 _BARE = re.compile(r"[\x20-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')  # a string of RFC 8941, section 3.3.3
 _ESCAPE = re.compile(r"\\(.)")
-
-
-class IdempotencyKeyRequired(Malformed):
-    """This operation makes something, and a retry must not make it twice."""
-
-    message = "Send an Idempotency-Key (1 to 255 printable ASCII characters), a new one for every new request."
 
 
 def idempotency_key(request: StrictRequest, need: Need) -> Key | None:
@@ -29,7 +24,7 @@ def idempotency_key(request: StrictRequest, need: Need) -> Key | None:
             raise IdempotencyKeyRequired
         return None
     return Key(
-        tenant="",
+        tenant=request.scope.get(TENANT_KEY, ""),
         scope=f"{request.scope['method']} {request.scope['path']}",
         value=parse_key(header.decode("latin-1")),
         fingerprint=fingerprint(request.value),

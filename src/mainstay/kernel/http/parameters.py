@@ -1,8 +1,9 @@
 """Types for what callers send, beyond what pydantic checks by itself."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -10,6 +11,14 @@ from pydantic_core import PydanticCustomError
 from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
+)
+_NO_DATE_TIME = (
+    "Input should be a time of RFC 3339 with six decimals at most, such as 2026-11-21T09:30:00Z"
+    " or 2026-11-21T10:30:00+01:00 (in an address + is written %2B)"
+)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -60,6 +69,33 @@ def _date(value: object) -> object:
 
 PlainDate = Annotated[date, BeforeValidator(_date)]
 """A date, in a body or a query."""
+
+
+def _date_time(value: object) -> object:
+    """A time of RFC 3339 with its offset: pydantic would also take a number, and a time of nobody knows which zone."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if _DATE_TIME.fullmatch(value):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise PydanticCustomError("datetime_parsing", _NO_DATE_TIME)
+
+
+PlainDateTime = Annotated[datetime, BeforeValidator(_date_time)]
+"""A time with its offset, in a body or a query; in Python in UTC."""
+
+
+def _uuid(value: object) -> object:
+    """In the one spelling that this program writes: pydantic would also take braces, `urn:uuid:` and no hyphens."""
+    if isinstance(value, str) and not _UUID.fullmatch(value):
+        raise PydanticCustomError("uuid_parsing", "Input should be a UUID in its usual form")
+    return value
+
+
+PlainUuid = Annotated[UUID, BeforeValidator(_uuid)]
+"""A UUID in a path."""
 
 
 def _split(value: Any) -> Any:

@@ -1,19 +1,32 @@
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Annotated, Literal
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from mainstay.kernel.http.parameters import COMMA_SEPARATED, STRICT, Int64, PlainDate, RowId, StrictModel
+from mainstay.kernel.http.parameters import (
+    COMMA_SEPARATED,
+    STRICT,
+    Int64,
+    PlainDate,
+    PlainDateTime,
+    PlainUuid,
+    RowId,
+    StrictModel,
+)
 from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
 
 INT64: TypeAdapter[int] = TypeAdapter(Int64)
 ROW_ID: TypeAdapter[int] = TypeAdapter(RowId)
 DATE: TypeAdapter[date] = TypeAdapter(PlainDate)
 STRICT_DATE: TypeAdapter[date] = TypeAdapter(PlainDate, config=STRICT)
+TIME: TypeAdapter[datetime] = TypeAdapter(PlainDateTime)
+STRICT_TIME: TypeAdapter[datetime] = TypeAdapter(PlainDateTime, config=STRICT)
+UUIDS: TypeAdapter[UUID] = TypeAdapter(PlainUuid)
 LIST: TypeAdapter[Sequence[str]] = TypeAdapter(Annotated[Sequence[Literal["a", "b", "c"]], COMMA_SEPARATED])
 
 
@@ -164,6 +177,124 @@ def test_a_date_is_a_day_that_exists_in_full_or_refused(dates: TypeAdapter[date]
 def test_in_a_body_a_date_is_text(value: object) -> None:
     with pytest.raises(ValidationError):
         STRICT_DATE.validate_python(value)
+
+
+# Times
+
+A_DAY = 24 * 60
+ZONES = st.integers(1 - A_DAY, A_DAY - 1).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+SECOND_DAY, LAST_DAY_BUT_ONE = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - hypothesis adds the zone
+BOTH_TIMES = pytest.mark.parametrize("times", [TIME, STRICT_TIME], ids=["query", "body"])
+
+
+@given(st.datetimes(SECOND_DAY, LAST_DAY_BUT_ONE, timezones=ZONES))
+@example(datetime.min.replace(tzinfo=UTC))
+@example(datetime.max.replace(tzinfo=UTC))
+def test_reads_every_time_with_its_offset(time: datetime) -> None:
+    for times in (TIME, STRICT_TIME):
+        read = times.validate_python(time.isoformat())
+        assert (read, read.tzinfo) == (time, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-21T09:30:00Z", "2026-11-21T09:30:00+00:00"),
+        ("2026-11-21t09:30:00z", "2026-11-21T09:30:00+00:00"),
+        ("2026-11-21T09:30:00.1Z", "2026-11-21T09:30:00.100000+00:00"),
+        ("2026-11-21T09:30:00.123456Z", "2026-11-21T09:30:00.123456+00:00"),
+        ("2026-11-21T09:30:00+05:45", "2026-11-21T03:45:00+00:00"),
+        ("2026-11-21T00:30:00+01:00", "2026-11-20T23:30:00+00:00"),
+        ("2026-11-21T09:30:00-00:00", "2026-11-21T09:30:00+00:00"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999+00:00"),
+    ],
+)
+@BOTH_TIMES
+def test_a_time_is_read_in_utc(times: TypeAdapter[datetime], text: str, utc: str) -> None:
+    assert times.validate_python(text).isoformat() == utc
+
+
+@given(
+    st.text()
+    | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[+-][0-9]{2}:[0-9]{2}", fullmatch=True)
+)
+@example("2026-11-21T09:30:00+01:60")
+def test_any_text_gives_a_time_as_it_was_written_or_a_validation_error(text: str) -> None:
+    try:
+        time = TIME.validate_python(text)
+    except ValidationError:
+        return
+    offset = timedelta(hours=int(text[-5:-3]), minutes=int(text[-2:])) * (-1 if text[-6] == "-" else 1)
+    assert time.astimezone(timezone(offset)).isoformat()[:19] == text[:19]
+    assert int(text[-2:]) < 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "now", "2026-11-21", "2026-11-21T09:30", "2026-11-21T09:30Z", "2026-11-21T09:30:00", "09:30:00Z"),
+        *("2026-11-21 09:30:00Z", "2026-11-21T09:30:00 01:00", "2026-11-21T09:30:00+0100", "2026-11-21T09:30:00+01"),
+        *("2026-11-21T09:30:00+24:00", "2026-11-21T09:30:00+01:60", "2026-11-21T09:30:00-99:99", "20261121T093000Z"),
+        *("2026-11-21T09:30:00.Z", "2026-11-21T09:30:00,5Z", "2026-11-21T09:30:00.1234567Z", "2026-W47-6T09:30:00Z"),
+        *("2026-11-31T00:00:00Z", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "0000-01-01T00:00:00Z"),
+        *("2026-11-21T24:00:00Z", "2026-11-21T09:60:00Z", "2026-11-21T23:59:60Z", "10000-01-01T00:00:00Z"),
+        *("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "-0001-01-01T00:00:00Z", "1795253400", "null"),
+        *(" 2026-11-21T09:30:00Z", "2026-11-21T09:30:00Z ", "2026-11-21T09:30:00Z\n", "2026-11-21T09:30:00ZZ"),
+        *("\N{FULLWIDTH DIGIT TWO}026-11-21T09:30:00Z", "2026-11-21T09:30:00\N{MINUS SIGN}01:00", "9" * 5000),
+    ],
+)
+@BOTH_TIMES
+def test_a_time_without_doubt_or_refused(times: TypeAdapter[datetime], text: str) -> None:
+    with pytest.raises(ValidationError, match=r"such as 2026-11-21T09:30:00Z.* \+ .* %2B"):
+        times.validate_python(text)
+
+
+@pytest.mark.parametrize("value", [0, 1795253400, 7.5, True, None, b"2026-11-21T09:30:00Z", [], {}])
+def test_in_a_body_a_time_is_text(value: object) -> None:
+    with pytest.raises(ValidationError):
+        STRICT_TIME.validate_python(value)
+
+
+# UUIDs
+
+
+@given(st.uuids(allow_nil=True))
+@example(UUID(int=2**128 - 1))
+def test_reads_every_uuid_in_either_case(value: UUID) -> None:
+    assert UUIDS.validate_python(str(value)) == UUIDS.validate_python(str(value).upper()) == value
+
+
+@given(st.text() | st.from_regex("[0-9a-f-]{36}", fullmatch=True))
+def test_any_text_gives_a_uuid_or_a_validation_error(text: str) -> None:
+    try:
+        value = UUIDS.validate_python(text)
+    except ValidationError:
+        return
+    assert str(value) == text.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "1", "null", "019a9f2e7c1b7cc2a5b01f2e3d4c5b6a", "{019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a}"),
+        *("urn:uuid:019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a", "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6", "0" * 36),
+        *(
+            "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a0",
+            "g19a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a",
+            "019a9f2e-7c1b-7cc2a5b0-1f2e3d4c5b6a",
+        ),
+        *(
+            " 019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a",
+            "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a\n",
+            "019a9f2e_7c1b_7cc2_a5b0_1f2e3d4c5b6a",
+        ),
+        *("019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6\N{FULLWIDTH DIGIT ONE}", "0" * 5000),
+    ],
+)
+def test_no_other_spelling_of_a_uuid_is_read(text: str) -> None:
+    with pytest.raises(ValidationError, match="UUID in its usual form"):
+        UUIDS.validate_python(text)
 
 
 # Lists between commas

@@ -1,19 +1,17 @@
 """Answers, rendered before the commit and sent after it."""
 
 from collections.abc import Iterable
-from typing import Any
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.etag import entity_tag
 from mainstay.kernel.core.unit import Reply
 from mainstay.kernel.http.types import ETAG
 
 _JSON = (b"content-type", b"application/json")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
-_JSON_OPTIONS = orjson.OPT_UTC_Z
 
 
 class Rendered(Response):
@@ -53,16 +51,17 @@ class Rendered(Response):
         return Reply(self.status_code, bytes(self.body), self.etag, self.location)
 
 
-def dumps(content: Any) -> bytes:
-    """JSON bytes; times in UTC end in Z."""
-    return orjson.dumps(content, option=_JSON_OPTIONS)
-
-
 def respond(
     content: object, *, status: int = 200, version: int | str | None = None, location: str | None = None
 ) -> Rendered:
     """The answer that carries `content`; `version` of the resource makes its ETag."""
     return respond_bytes(dumps(content), status=status, version=version, location=location)
+
+
+def respond_page(content: object, *, next_page: str | None) -> Rendered:
+    """A page of a list; `next_page` is the address of the one after it (RFC 8288)."""
+    link = () if next_page is None else ((b"link", f'<{next_page}>; rel="next"'.encode("latin-1")),)
+    return Rendered(200, dumps(content), (_JSON, *link))
 
 
 def respond_bytes(

@@ -5,8 +5,9 @@ import pytest
 from starlette.background import BackgroundTask
 from starlette.types import Message
 
+from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.unit import Reply
-from mainstay.kernel.http.rendering import Rendered, dumps, no_content, not_modified, replay, respond
+from mainstay.kernel.http.rendering import Rendered, no_content, not_modified, replay, respond
 
 
 async def sent(response: Rendered) -> list[Message]:

@@ -11,6 +11,8 @@ HEADERS_KEY = "mainstay.headers"
 UNIT_KEY = "mainstay.unit"
 """Where in the ASGI scope a dependency leaves the unit of work that the route commits."""
 
+TENANT_KEY = "mainstay.tenant"
+"""Where in the ASGI scope the route leaves the caller's tenant, of operations that ask for it."""
 
 HEAD_KEY = "mainstay.head"
 """Is in the ASGI scope where a HEAD request is answered as a GET: nobody reads the body."""

@@ -27,7 +27,11 @@ from mainstay.kernel.http.errors import error_response, log_failure, validation_
 from mainstay.kernel.http.idempotency import idempotency_key
 from mainstay.kernel.http.rendering import Rendered, replay
 from mainstay.kernel.http.request import StrictRequest
-from mainstay.kernel.http.types import UNIT_KEY
+from mainstay.kernel.http.tenant import read_tenant
+from mainstay.kernel.http.types import TENANT_KEY, UNIT_KEY
+
+NEVER_REPLAYED = {Kind.UNAVAILABLE, Kind.MALFORMED}
+"""What a caller is told of whatever its key: there is nothing to look it up in, or the request cannot be read."""
 
 AnyUnit = TypeVar("AnyUnit", bound=Unit)
 
@@ -72,8 +76,10 @@ class UnitRoute(APIRoute):
         await response(scope, receive, send)
 
     async def _answer(self, request: StrictRequest) -> Response:
+        if self.contract.tenant:
+            request.scope[TENANT_KEY] = read_tenant(request.named_headers)
         if self.body_field is not None:
-            await request.load()
+            await request.load(form_label=self.contract.form_label)
         key = None
         if self.contract.idempotency is not Need.NONE:
             key = idempotency_key(request, self.contract.idempotency)
@@ -110,7 +116,7 @@ class UnitRoute(APIRoute):
 async def _first_answer(request: StrictRequest, error: Exception, key: Key) -> Response | None:
     """The answer that a retry gets, whatever became of its own run: the one that the first request got."""
     unit: Unit | None = request.scope[UNIT_KEY]
-    if unit is None or (isinstance(error, DomainError) and error.kind is Kind.UNAVAILABLE):
+    if unit is None or (isinstance(error, DomainError) and error.kind in NEVER_REPLAYED):
         return None
     first = await unit.first(key)
     return None if first is None else replay(first)
