@@ -2,7 +2,7 @@
 
 import sys
 
-from mainstay.cli import migrate
+from mainstay.cli.commands import migrate
 
 if __name__ == "__main__":
     migrate(["--only", "configs", *(sys.argv[1:] or ["--help"])], prog_name="migrations.py")

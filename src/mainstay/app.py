@@ -2,29 +2,44 @@
 
 import asyncio
 import logging
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from mainstay import __version__
+from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.core.errors import StartupError, Unavailable
+from mainstay.kernel.core.sink import Sink
 from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.kernel.db.models import Base
+from mainstay.kernel.db.notify import Notifier
+from mainstay.kernel.db.relay.options import RelayOptions
+from mainstay.kernel.db.relay.relay import Relay
 from mainstay.kernel.http.application import create_application
 from mainstay.kernel.http.connection import ON_STOP
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.logging import configure_logging
+from mainstay.kernel.ops.secret import kept_secret
+from mainstay.kernel.sinks import from_extra
+from mainstay.kernel.sinks.log import LogSink
+from mainstay.kernel.sinks.signature import signing_keys
+from mainstay.kernel.sinks.webhook import WebhookSink
 from mainstay.services.configs import dependencies as configs
 from mainstay.services.configs import migrations as configs_migrations
 from mainstay.services.configs.pool import Pool
 from mainstay.services.configs.routes import router as configs_router
+from mainstay.services.orders import dependencies as orders
+from mainstay.services.orders.routes import router as orders_router
 from mainstay.services.pets import dependencies as pets
 from mainstay.services.pets.routes import router as pets_router
 from mainstay.services.tasks import dependencies as tasks
@@ -37,12 +52,13 @@ logger = logging.getLogger(__name__)
 
 _PENDING = "pending: run `mainstay migrate up`"
 
-ROUTERS = {"pets": pets_router, "tasks": tasks_router, "configs": configs_router}
+ROUTERS = {"pets": pets_router, "tasks": tasks_router, "configs": configs_router, "orders": orders_router}
 
 TAGS = {
     "pets": "The resource that everyone starts from.",
     "tasks": "What a team has agreed to do: one list, nothing twice.",
     "configs": "Applications and their configurations: read at the start, then watched for changes.",
+    "orders": "Of many tenants, each with its own: made once however often it is asked for, confirmed, closed.",
     "operations": "For those who run the program: does it live, is it ready, what did it count.",
 }
 """What the documentation says of each group of operations."""
@@ -68,6 +84,50 @@ MIGRATIONS = {
     ),
 }
 """Alembic's, and those of configs, which has no models, in the order in which they are applied."""
+
+
+def _webhook(settings: Settings) -> Sink:
+    url = _needed("webhook", WEBHOOK_URL=settings.webhook_url)
+    return WebhookSink(url, signing_keys(_needed("webhook", WEBHOOK_SECRET=settings.webhook_secret)))
+
+
+def _nats(settings: Settings) -> Sink:
+    servers = _needed("nats", NATS_URL=settings.nats_url).split(",")
+    with from_extra("nats"):
+        from mainstay.kernel.sinks.nats import NatsSink
+    return NatsSink(servers, settings.topic_prefix, settings.nats_stream)
+
+
+def _kafka(settings: Settings) -> Sink:
+    if not settings.kafka_bootstrap_servers:
+        raise StartupError("SINKS has kafka: KAFKA_BOOTSTRAP_SERVERS is required")
+    with from_extra("kafka"):
+        from mainstay.kernel.sinks.kafka import KafkaSink
+    return KafkaSink(settings.kafka_bootstrap_servers, settings.topic_prefix)
+
+
+def _redis(settings: Settings) -> Sink:
+    url = _needed("redis", REDIS_URL=settings.redis_url)
+    with from_extra("redis"):
+        from mainstay.kernel.sinks.redis import RedisSink
+    return RedisSink(url, settings.topic_prefix, settings.redis_stream_length)
+
+
+def _needed(sink: str, **setting: SecretStr | None) -> str:
+    ((name, value),) = setting.items()
+    if value is None:
+        raise StartupError(f"SINKS has {sink}: {name} is required")
+    return value.get_secret_value()
+
+
+SINKS: dict[str, Callable[[Settings], Sink]] = {
+    "log": lambda _: LogSink(),
+    "webhook": _webhook,
+    "nats": _nats,
+    "kafka": _kafka,
+    "redis": _redis,
+}
+"""Where events can be sent, by the names that SINKS has. Each raises StartupError where something for it is missing."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -102,15 +162,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
     """Open what the chosen services need; `stack` closes it. Raises StartupError."""
     app.state.bus.subscribe(log_task, TaskEvent)
+    if "orders" in settings.services:
+        app.state.cursors = Cursors(*_secrets(settings))
     if settings.needs_postgres:
         database = await _open_database(app, settings, stack)
         app.state.pets = pets.postgres_storage(database.share())
         app.state.tasks = tasks.postgres_storage(database.share())
+        app.state.orders = orders.postgres_storage(database.share())
     keep_keys = settings.idempotency_seconds
     if "pets" in settings.in_process:
         app.state.pets = pets.memory_storage(keep_keys=keep_keys)
     if "tasks" in settings.in_process:
         app.state.tasks = await stack.enter_async_context(tasks.sqlite_storage(keep_keys=keep_keys))
+
+
+def _secrets(settings: Settings) -> Sequence[bytes]:
+    """What signs, then what has signed before. Raises StartupError."""
+    return settings.given_secrets or [kept_secret(settings.data_dir / "secret_key")]
 
 
 async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Database:
@@ -120,6 +188,8 @@ async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack
         if settings.migrates_on_start:
             await _migrate(url)
         database = await stack.enter_async_context(_database(url, settings))
+        relay = await stack.enter_async_context(_relaying(url, settings)) if settings.relay else None
+        await stack.enter_async_context(Notifier(database, relay))
         if "configs" in settings.services:
             await _start_configs(app, url, settings, stack)
     except (EmbeddedPostgresError, migrations.MigrationError) as error:
@@ -162,6 +232,43 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
     keeper = asyncio.create_task(postgres.keep())
     stack.push_async_callback(_cancel, keeper)
     return url
+
+
+async def run_relay(settings: Settings) -> None:
+    """Relay events until SIGTERM or SIGINT, without serving. Raises StartupError."""
+    configure_logging(settings.effective_log_level, json=settings.json_logs)
+    async with AsyncExitStack() as stack:
+        try:
+            url = await database_url(settings, stack)
+            relay = make_relay(url, settings)
+            if settings.migrates_on_start:
+                await _migrate(url)
+        except (EmbeddedPostgresError, migrations.MigrationError) as error:
+            raise StartupError(str(error)) from error
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, relay.stop)
+        await relay.run()
+
+
+def make_relay(url: str, settings: Settings) -> Relay:
+    """A relay for the chosen sinks. Raises StartupError where something for one is missing."""
+    return Relay(url, [SINKS[name](settings) for name in settings.sinks], relay_options(settings))
+
+
+def relay_options(settings: Settings) -> RelayOptions:
+    """What the settings say of the relay."""
+    return RelayOptions(
+        max_attempts=settings.outbox_max_attempts,
+        keep_events=timedelta(days=settings.outbox_retention_days),
+        keep_keys=timedelta(hours=settings.idempotency_hours),
+    )
+
+
+@asynccontextmanager
+async def _relaying(url: str, settings: Settings) -> AsyncIterator[Relay]:
+    relay = make_relay(url, settings)
+    async with relay.running():
+        yield relay
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

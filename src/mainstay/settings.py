@@ -1,21 +1,34 @@
 """The only reader of the environment: `.env` < `.env.<APP_ENV>` < the process's own; unknown names are ignored."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mainstay.kernel.sinks.signature import signing_keys
+from mainstay.kernel.sinks.webhook import webhook_url
+
 AppEnv = Literal["dev", "test", "qa", "prod"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-SERVICES = ("pets", "tasks", "configs")
+SERVICES = ("pets", "tasks", "configs", "orders")
+SINKS = ("log", "webhook", "nats", "kafka", "redis")
 
+SECRET_BYTES = 32
+"""At least: what HMAC-SHA256 can make use of."""
+
+_PLACEHOLDER = re.compile(r"(?i)change[ _-]?(?:me|this|it)|placeholder|example|your[ _-]?secret|insecure|(.)\1{15}")
+"""What stands in documents and templates in place of a secret, and one key held down."""
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _HOST = r"(?:\[[0-9a-fA-F:.]+\]|[^\s:,/?\[\]@]*)(?::[0-9]{1,5})?"
 _DATABASE_URL = re.compile(rf"postgres(?:ql)?://(?:[^/]*@)?{_HOST}(?:,{_HOST})*(?:/[^?]*)?(?:\?.*)?")
+_NATS_SERVER = rf"(?:nats|tls)://(?:[^/?#@,\s]*@)?{_HOST}"
+_NATS_URL = re.compile(rf"{_NATS_SERVER}(?:,{_NATS_SERVER})*")
+_KAFKA_SERVER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+_REDIS_URL = re.compile(rf"rediss?://(?:[^/?#@\s]*@)?{_HOST}(?:/[0-9]{{1,5}})?")
 _ENVIRONMENTS: dict[str, AppEnv] = {"development": "dev", "staging": "qa", "production": "prod"}
 _LOG_LEVELS: dict[AppEnv, LogLevel] = {"dev": "DEBUG", "test": "WARNING", "qa": "INFO", "prod": "INFO"}
 
@@ -42,6 +55,9 @@ class Settings(BaseSettings):
     log_level: LogLevel | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
+    secret_key: SecretStr | None = None
+    secret_key_previous: SecretStr | None = None
+
     database_url: SecretStr | None = None
     db_pool_min: int = Field(2, ge=1, le=1000)
     db_pool_max: int = Field(10, ge=1, le=1000)
@@ -54,6 +70,15 @@ class Settings(BaseSettings):
     pets_storage: Literal["postgres", "memory"] = "postgres"
     tasks_storage: Literal["postgres", "sqlite-memory"] = "postgres"
 
+    webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    topic_prefix: str = Field("mainstay", pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=100)
+    nats_url: SecretStr | None = None
+    nats_stream: str = Field("MAINSTAY", pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    kafka_bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ()
+    redis_url: SecretStr | None = None
+    redis_stream_length: int | None = Field(None, ge=1)
+
     max_body_bytes: int = Field(1_048_576, ge=1, le=1_073_741_824)
     header_timeout: float = Field(10, gt=0, le=600)
     body_timeout: float = Field(30, gt=0, le=600)
@@ -62,7 +87,14 @@ class Settings(BaseSettings):
     graceful_timeout: float = Field(10, gt=0, le=600)
     idempotency_hours: int = Field(72, ge=1, le=8760)
 
-    _comma_separated = field_validator("services", "cors_origins", mode="before")(_split)
+    relay: bool = True
+    sinks: Annotated[tuple[str, ...], NoDecode] = ("log",)
+    outbox_max_attempts: int = Field(12, ge=1, le=100)
+    outbox_retention_days: int = Field(7, ge=1, le=3650)
+
+    _comma_separated = field_validator("services", "cors_origins", "sinks", "kafka_bootstrap_servers", mode="before")(
+        _split
+    )
 
     @field_validator("services")
     @classmethod
@@ -72,12 +104,30 @@ class Settings(BaseSettings):
             raise ValueError(f"names services that do not exist; there are: {', '.join(SERVICES)}")
         return services
 
+    @field_validator("sinks")
+    @classmethod
+    def _known_sinks(cls, sinks: tuple[str, ...]) -> tuple[str, ...]:
+        if sinks == ("none",):  # an empty value is as good as no value, so this is the way to say it
+            return ()
+        if set(sinks) - set(SINKS):
+            raise ValueError(f"names sinks that do not exist; there are: {', '.join(SINKS)}; or none alone")
+        return tuple(dict.fromkeys(sinks))
+
     @field_validator("cors_origins")
     @classmethod
     def _origins_of_browsers(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         if not all(_ORIGIN.fullmatch(origin) for origin in origins):
             raise ValueError("takes origins such as https://app.example:8443 (no path, no slash at the end), or *")
         return origins
+
+    @field_validator("secret_key", "secret_key_previous")
+    @classmethod
+    def _secret(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value().encode()) < SECRET_BYTES:
+            raise ValueError(f"has to be {SECRET_BYTES} bytes or more; `openssl rand -base64 48` makes one")
+        if key is not None and _PLACEHOLDER.search(key.get_secret_value()):
+            raise ValueError("is a placeholder that everybody knows; `openssl rand -base64 48` makes a secret")
+        return key
 
     @field_validator("database_url")
     @classmethod
@@ -86,12 +136,51 @@ class Settings(BaseSettings):
             raise ValueError("has to be like postgresql://user:password@host:5432/database")
         return url
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _url_of_a_webhook(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            webhook_url(url.get_secret_value())
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secrets_of_the_standard(cls, secrets: SecretStr | None) -> SecretStr | None:
+        if secrets is not None:
+            signing_keys(secrets.get_secret_value())
+        return secrets
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _NATS_URL.fullmatch(url.get_secret_value()):
+            raise ValueError("has to be like nats://user:password@host:4222, or tls://; several with commas between")
+        return url
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _kafka(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_KAFKA_SERVER.fullmatch(server) for server in servers):
+            raise ValueError("takes host:port, several with commas between")
+        return servers
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _REDIS_URL.fullmatch(url.get_secret_value()):
+            raise ValueError("has to be like redis://user:password@host:6379/0, or rediss:// for TLS")
+        return url
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.db_pool_min > self.db_pool_max:
             raise ValueError("DB_POOL_MIN is above DB_POOL_MAX")
         if self.app_env == "prod" and self.database_url is None:
             raise ValueError("DATABASE_URL is required in prod: the embedded PostgreSQL is not for production")
+        if self.app_env == "prod" and self.secret_key is None:
+            raise ValueError("SECRET_KEY is required in prod; `openssl rand -base64 48` makes one")
+        if self.secret_key_previous is not None and self.secret_key is None:
+            raise ValueError("SECRET_KEY_PREVIOUS is the one before SECRET_KEY: set both")
         return self
 
     @property
@@ -103,6 +192,11 @@ class Settings(BaseSettings):
     def idempotency_seconds(self) -> float:
         """How long the answer to an idempotency key is kept."""
         return self.idempotency_hours * 3600.0
+
+    @property
+    def given_secrets(self) -> Sequence[bytes]:
+        """SECRET_KEY, which signs, then SECRET_KEY_PREVIOUS, whose signatures still count; of these, those given."""
+        return [key.get_secret_value().encode() for key in (self.secret_key, self.secret_key_previous) if key]
 
     @property
     def in_process(self) -> Mapping[str, str]:

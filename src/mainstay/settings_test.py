@@ -8,6 +8,7 @@ import pytest
 from mainstay.settings import Settings, SettingsError, load_settings
 
 DATABASE = "postgresql://user:hunter2@db/mainstay"
+SECRET = "hunter2-0123456789-abcdefghijklmnop"
 
 Environment = Callable[..., None]
 
@@ -78,7 +79,7 @@ def test_a_file_for_an_environment_cannot_choose_another(environment: Environmen
     ],
 )
 def test_the_environment_has_two_names(environment: Environment, names: dict[str, str], app_env: str) -> None:
-    environment(DATABASE_URL=DATABASE, **names)
+    environment(DATABASE_URL=DATABASE, SECRET_KEY=SECRET, **names)
     assert load_settings().app_env == app_env
 
 
@@ -110,7 +111,7 @@ def test_an_unclear_environment_is_refused(environment: Environment, names: dict
 def test_what_follows_from_the_environment(
     environment: Environment, app_env: str, level: str, json: bool, cause: bool, migrates: bool
 ) -> None:
-    environment(APP_ENV=app_env, DATABASE_URL=DATABASE)
+    environment(APP_ENV=app_env, DATABASE_URL=DATABASE, SECRET_KEY=SECRET)
     settings = load_settings()
     assert settings.effective_log_level == level
     assert settings.json_logs is json
@@ -127,6 +128,24 @@ def test_a_database_of_its_own_is_found_outside_production(environment: Environm
     assert load_settings().database_url is None
 
 
+@pytest.mark.parametrize("given", [{}, {"SECRET_KEY": ""}])
+def test_production_wants_a_secret(environment: Environment, given: dict[str, str]) -> None:
+    environment(APP_ENV="prod", DATABASE_URL="postgresql://db/mainstay", **given)
+    (line,) = refusal()
+    assert "SECRET_KEY" in line
+    assert "prod" in line
+
+
+def test_a_secret_that_signs_comes_before_the_one_that_has_signed(environment: Environment) -> None:
+    environment(SECRET_KEY=SECRET, SECRET_KEY_PREVIOUS=SECRET[::-1])
+    assert load_settings().given_secrets == [SECRET.encode(), SECRET[::-1].encode()]
+
+
+def test_the_secret_before_is_of_no_use_alone(environment: Environment) -> None:
+    environment(SECRET_KEY_PREVIOUS=SECRET)
+    assert "set both" in refusal()[0]
+
+
 @pytest.mark.parametrize("given", [{}, {"DATABASE_URL": ""}])
 def test_production_wants_a_database(environment: Environment, given: dict[str, str]) -> None:
     environment(APP_ENV="prod", **given)
@@ -140,6 +159,8 @@ WRONG = {
     "APP_PORT": ["hunter2", "-1", "65536", "80.5", "1e2"],
     "SERVICES": ["hunter2", "pets,hunter2", ",", "Pets"],
     "DATA_DIR": [],
+    "SECRET_KEY": ["hunter2", "hunter2" * 4, "changeme-" + "hunter2" * 5, "x" * 32, "your-secret-key-" + "hunter2" * 5],
+    "SECRET_KEY_PREVIOUS": ["hunter2", "hunter2" * 4],
     "LOG_LEVEL": ["hunter2", "debug", "TRACE"],
     "CORS_ORIGINS": ["hunter2", "https://hunter2/", "https://a/hunter2", "https://a b", "HTTPS://hunter2", "https://"],
     "DATABASE_URL": [
@@ -159,6 +180,21 @@ WRONG = {
     "MIGRATE_ON_START": ["hunter2", "2"],
     "TASKS_STORAGE": ["hunter2", "memory", "sqlite"],
     "PETS_STORAGE": ["hunter2", "sqlite", "POSTGRES"],
+    "WEBHOOK_URL": ["hunter2", "ftp://a/hunter2", "https://hunter2:x/", "https:///hunter2"],
+    "WEBHOOK_SECRET": ["hunter2", "whsec_hunter2", "whsec_aHVudGVyMg==", ","],
+    "TOPIC_PREFIX": ["hunter2.", ".hunter2", "a..hunter2", "hunter2 a", "hunter2>", "hunter2:", "x" * 101],
+    "NATS_URL": [
+        "hunter2",
+        "http://hunter2",
+        "nats://a:hunter2",
+        "nats://a/hunter2",
+        "nats://a,hunter2",
+        "nats://a nats://b",
+    ],
+    "NATS_STREAM": ["hunter2.x", "hunter2 x", "hunter2>", "x" * 101],
+    "KAFKA_BOOTSTRAP_SERVERS": ["hunter2", "kafka://hunter2:9092", "a:9092,hunter2", "a:hunter2", "a b:9092"],
+    "REDIS_URL": ["hunter2", "http://a/hunter2", "redis://a:hunter2/", "redis://a/hunter2", "redis://a?db=hunter2"],
+    "REDIS_STREAM_LENGTH": ["hunter2", "0", "-1", "1e6"],
     "MAX_BODY_BYTES": ["hunter2", "0", "-1", "1MiB", "1e6"],
     "HEADER_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
     "BODY_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
@@ -166,6 +202,10 @@ WRONG = {
     "DRAIN_SECONDS": ["hunter2", "-1", "nan", "inf"],
     "GRACEFUL_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
     "IDEMPOTENCY_HOURS": ["hunter2", "0", "-1", "1.5"],
+    "RELAY": ["hunter2", "2"],
+    "SINKS": ["hunter2", "log,hunter2", "Log", "log,none", "log;nats"],
+    "OUTBOX_MAX_ATTEMPTS": ["hunter2", "0", "-1", "1.5", "101"],
+    "OUTBOX_RETENTION_DAYS": ["hunter2", "0", "-1", "1.5", "3651"],
 }
 
 
@@ -214,6 +254,20 @@ def test_lists_are_separated_by_commas(environment: Environment, value: str, ori
 
 
 @pytest.mark.parametrize(
+    ("value", "sinks"),
+    [
+        ("log", ("log",)),
+        (" nats , webhook,", ("nats", "webhook")),
+        ("log,redis,log", ("log", "redis")),
+        ("none", ()),
+    ],
+)
+def test_each_sink_is_named_once_or_none_is(environment: Environment, value: str, sinks: tuple[str, ...]) -> None:
+    environment(SINKS=value)
+    assert load_settings().sinks == sinks
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "postgresql://",
@@ -231,7 +285,8 @@ def test_a_database_can_be_named_in_every_way_that_postgresql_knows(environment:
 
 
 def test_secrets_are_not_shown(environment: Environment) -> None:
-    environment(DATABASE_URL=DATABASE)
+    environment(DATABASE_URL=DATABASE, WEBHOOK_URL="https://a/hunter2", WEBHOOK_SECRET=f"whsec_{'hunter2/' * 4}")
+    environment(REDIS_URL="redis://:hunter2@a", NATS_URL="nats://hunter2@a,tls://a:hunter2@b:1")
     assert "hunter2" not in f"{load_settings()!r} {load_settings()}"
 
 

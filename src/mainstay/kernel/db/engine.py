@@ -1,7 +1,7 @@
 """The handle on PostgreSQL: one engine, one pool, statements without BEGIN and COMMIT around them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -98,6 +98,7 @@ class Database:
         # the shares: see `share`.
         self._slots: Slots = (asyncio.Semaphore(pool_max),)
         self._share = max(1, pool_max - max(1, pool_max // 5))
+        self._listeners: list[Callable[[], None]] = []
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -146,6 +147,15 @@ class Database:
         except TimeoutError:
             for connection in self._opened:
                 connection.terminate()
+
+    def on_events(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after every commit of events. It may not block: a caller waits for it."""
+        self._listeners.append(listener)
+
+    def committed_events(self) -> None:
+        """Say that events were committed. A unit does; so must a flow that writes some in a `transaction`, after it."""
+        for listener in self._listeners:
+            listener()
 
     def share(self) -> Self:
         """The same pool for one service, which may have four fifths of its connections at once, never all.

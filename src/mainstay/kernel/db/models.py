@@ -3,7 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, LargeBinary, MetaData, SmallInteger, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -41,8 +53,12 @@ class IdempotencyKey(Base):
     __table_args__ = (Index(None, "created_at"),)  # the purge of old keys goes by it
 
 
+# Drawn by the relay alone, so that no position below one that can be seen turns up later, as a `seq` may.
+OUTBOX_POSITIONS = Sequence("outbox_position_seq", metadata=Base.metadata)
+
+
 class Outbox(Base):
-    """Events committed with their change and not yet (or lately) published. Column names as Debezium reads them."""
+    """Events committed with their change: a log that the relay numbers and reads. Columns as Debezium names them."""
 
     __tablename__ = "outbox"
 
@@ -57,13 +73,51 @@ class Outbox(Base):
     request_id: Mapped[str | None]
     traceparent: Mapped[str | None]
     created_at: Mapped[datetime]
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
-    due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    published_at: Mapped[datetime | None]
+    position: Mapped[int | None]
+
+    __table_args__ = (
+        # An event is in one of the two: a write pays for the first alone, and that stays as small as what is pending.
+        Index("outbox_pending_idx", "seq", postgresql_where=text("position IS NULL")),
+        Index("outbox_position_idx", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
+    )
+
+
+class OutboxSink(Base):
+    """How far a sink has got: what stands at or below its position was handed over, or is in `outbox_deliveries`."""
+
+    __tablename__ = "outbox_sinks"
+
+    sink: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    disabled_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+
+
+class OutboxDelivery(Base):
+    """An event that a sink has passed and not taken.
+
+    Waiting for its next attempt (`due_at`), held behind an earlier one of its aggregate (neither time), or given up
+    (`dead_at`).
+    """
+
+    __tablename__ = "outbox_deliveries"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sink: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    event_id: Mapped[UUID]
+    aggregatetype: Mapped[str]
+    aggregateid: Mapped[str]
+    attempts: Mapped[int] = mapped_column(SmallInteger)
+    due_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
 
     __table_args__ = (
-        # The relay reads what is pending by sequence; published rows, by far the most, stay out of the index.
-        Index("outbox_pending_idx", "seq", postgresql_where=text("published_at IS NULL AND dead_at IS NULL")),
+        Index("outbox_deliveries_due_idx", "sink", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "outbox_deliveries_live_idx",
+            *("sink", "tenant_id", "aggregatetype", "aggregateid", "position"),
+            postgresql_where=text("dead_at IS NULL"),
+        ),
     )

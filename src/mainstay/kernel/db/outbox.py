@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import orjson
-
 from mainstay.kernel.core.context import request_context
+from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.events import Event
 
 COLUMNS = (
@@ -32,7 +31,7 @@ def values(event: Event) -> tuple[Any, ...]:
         event.aggregate_id,
         event.aggregate_version,
         event.type,
-        orjson.dumps(event.data, option=orjson.OPT_UTC_Z).decode(),
+        dumps(event.data).decode(),
         context and context.request_id,
         context and context.traceparent,
         event.occurred_at,

@@ -74,6 +74,8 @@ class PostgresUnit(SqlUnit):
             raise
         if not written:
             raise LostRace
+        if self.events:
+            self._database.committed_events()
 
     async def first(self, key: Key) -> Reply | None:
         """See Unit."""

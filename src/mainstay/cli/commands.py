@@ -1,14 +1,15 @@
-"""The command line. Imports stand inside the commands: `mainstay --help` answers at once."""
+"""Serving, migrating, looking: the commands that are no group of their own, and migrate."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from mainstay.cli.outbox import outbox
+from mainstay.cli.running import fail, on_database, read_settings
 
 if TYPE_CHECKING:
     from mainstay.app import Migrations
@@ -27,6 +28,7 @@ migrate = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Bring the database's tables up to this program."
 )
 app.add_typer(migrate, name="migrate")
+app.add_typer(outbox, name="outbox")
 
 
 def main() -> None:
@@ -56,14 +58,17 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=256, help="Server processes on one port.")] = 1,
     reload: Annotated[bool, typer.Option(help="Start again when the code changes.")] = False,
     services: Annotated[str | None, typer.Option(help="Which services, comma-separated (SERVICES).")] = None,
+    relay: Annotated[bool | None, typer.Option(help="Relay events too (RELAY).", show_default=False)] = None,
 ) -> None:
     """Migrate the database, then answer requests until Ctrl-C or SIGTERM."""
-    given = {"app_host": host, "app_port": port, "services": services}
-    settings = _settings(**{name: value for name, value in given.items() if value is not None})
+    given = {"app_host": host, "app_port": port, "services": services, "relay": relay}
+    settings = read_settings(**{name: value for name, value in given.items() if value is not None})
     if workers > 1:
         _refuse_in_process(settings)
     if services is not None:
         os.environ["SERVICES"] = services  # further processes read their settings themselves
+    if relay is not None:
+        os.environ["RELAY"] = str(relay)
     from mainstay.app import create_app
     from mainstay.kernel.core.errors import StartupError
     from mainstay.kernel.http.server import ServerLimits
@@ -86,8 +91,23 @@ def serve(
             limits=limits,
         )
     except StartupError as error:
-        _fail(str(error))
+        fail(str(error))
     raise typer.Exit(code)
+
+
+@app.command(epilog="Examples: `mainstay relay`, `SINKS=nats,webhook mainstay relay`")
+def relay() -> None:
+    """Relay events to the sinks until Ctrl-C or SIGTERM. Of all relays on a database one works, the others stand by."""
+    settings = read_settings()
+    if not settings.needs_postgres:
+        fail("There is no outbox: no chosen service keeps its data in PostgreSQL.")
+    from mainstay.app import run_relay
+    from mainstay.kernel.core.errors import StartupError
+
+    try:
+        asyncio.run(run_relay(settings))
+    except StartupError as error:
+        fail(str(error))
 
 
 @migrate.callback()
@@ -111,7 +131,7 @@ def migrate_up(context: typer.Context) -> None:
             for revision in await kind.up(url):
                 typer.echo(f"applied {revision}")
 
-    _on_database(up)
+    on_database(up)
     typer.echo("The database is current.")
 
 
@@ -122,14 +142,14 @@ def migrate_status(context: typer.Context) -> None:
     async def status(url: str) -> list["Status"]:
         return [await kind.status(url) for kind in _migrations(context.obj)]
 
-    statuses: list[Status] = _on_database(status)
+    statuses: list[Status] = on_database(status)
     for found in statuses:
         typer.echo(f"current: {found.current or 'none'}")
         typer.echo(f"newest:  {found.head or 'none'}")
         for revision in found.pending:
             typer.echo(f"pending: {revision}")
     if any(found.ahead for found in statuses):
-        _fail("The database is ahead: a newer version of the program has migrated it.", code=1)
+        fail("The database is ahead: a newer version of the program has migrated it.", code=1)
     raise typer.Exit(1 if any(found.pending for found in statuses) else 0)
 
 
@@ -140,7 +160,7 @@ def migrate_verify(context: typer.Context) -> None:
     async def verify(url: str) -> list[str]:
         return [finding for kind in _migrations(context.obj) for finding in await kind.verify(url)]
 
-    findings = _on_database(verify)
+    findings = on_database(verify)
     for finding in findings:
         typer.echo(finding, err=True)
     typer.echo("Nothing found." if not findings else f"{len(findings)} found.")
@@ -156,20 +176,20 @@ def openapi(
 
     from mainstay.app import create_app
 
-    text = orjson.dumps(create_app(_settings()).openapi(), option=orjson.OPT_INDENT_2) + b"\n"
+    text = orjson.dumps(create_app(read_settings()).openapi(), option=orjson.OPT_INDENT_2) + b"\n"
     if output is None:
         sys.stdout.buffer.write(text)
         return
     try:
         output.write_bytes(text)
     except OSError as error:
-        _fail(f"{output}: {error.strerror}")
+        fail(f"{output}: {error.strerror}")
 
 
 @app.command(epilog="Example: `APP_ENV=qa mainstay doctor`")
 def doctor() -> None:
     """Check settings, database and migrations, and say what to do about what is wrong. Exit code 1 on any."""
-    settings = _settings()
+    settings = read_settings()
     typer.echo(f"ok    settings: APP_ENV={settings.app_env}, services: {', '.join(settings.services)}")
     if not settings.needs_postgres:
         typer.echo("ok    database: none is needed")
@@ -178,7 +198,7 @@ def doctor() -> None:
     async def verify(url: str) -> list[str]:
         return [finding for kind in _migrations() for finding in await kind.verify(url)]
 
-    findings = _on_database(verify)
+    findings = on_database(verify)
     typer.echo("ok    database: answers")
     for finding in findings:
         typer.echo(f"wrong migrations: {finding}; run `mainstay migrate up`, then `mainstay migrate verify`")
@@ -191,44 +211,10 @@ def _refuse_in_process(settings: "Settings") -> None:
     """Several processes would each have data of their own."""
     for service, storage in settings.in_process.items():
         name = f"{service.upper()}_STORAGE"
-        _fail(f"{name}={storage} keeps the {service} in one process: leave out --workers, or use {name}=postgres.")
+        fail(f"{name}={storage} keeps the {service} in one process: leave out --workers, or use {name}=postgres.")
 
 
 def _migrations(only: str | None = None) -> "list[Migrations]":
     from mainstay.app import MIGRATIONS
 
     return [kind for name, kind in MIGRATIONS.items() if only in {None, name}]
-
-
-def _settings(**overrides: Any) -> "Settings":
-    from mainstay.settings import SettingsError, load_settings
-
-    try:
-        return load_settings(**overrides)
-    except SettingsError as error:
-        _fail(str(error))
-
-
-def _on_database(work: Callable[[str], Any]) -> Any:
-    """Run a coroutine function on the database's url, with the embedded server started where that is the database."""
-    from mainstay.app import database_url
-    from mainstay.kernel.db.embedded import EmbeddedPostgresError
-    from mainstay.kernel.db.migrations import MigrationError
-
-    settings = _settings()
-
-    async def run() -> Any:
-        async with AsyncExitStack() as stack:
-            return await work(await database_url(settings, stack))
-
-    try:
-        return asyncio.run(run())
-    except (EmbeddedPostgresError, MigrationError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str, *, code: int = 2) -> NoReturn:
-    """Say what is wrong on standard error, one line each, and end."""
-    for line in message.splitlines():
-        typer.echo(f"mainstay: {line}", err=True)
-    raise typer.Exit(code)
