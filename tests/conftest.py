@@ -108,8 +108,10 @@ def database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Settings as a test wants them: nothing read from the machine's environment matters."""
-    return load_settings(app_env="test", database_url=database_url, data_dir=tmp_path, migrate_on_start=False)
+    """Settings as a test wants them: nothing read from the machine's environment matters, nobody touches the outbox."""
+    return load_settings(
+        app_env="test", database_url=database_url, data_dir=tmp_path, migrate_on_start=False, relay=False
+    )
 
 
 @pytest.fixture

@@ -82,7 +82,8 @@ def test_the_wheel_brings_the_command_and_names_the_pinned_dependencies(wheel: P
     assert "mainstay = mainstay.cli:main" in info["entry_points.txt"].splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {line.partition(": ")[2] for line in info["METADATA"].splitlines() if line.startswith("Requires-Dist: ")}
-    assert {name.replace(" ", "") for name in wanted} == set(project["dependencies"])
+    extras = [f"{pin};extra=='{name}'" for name, pins in project["optional-dependencies"].items() for pin in pins]
+    assert {name.replace(" ", "") for name in wanted} == {*project["dependencies"], *extras}
 
 
 def test_the_program_that_runs_is_the_installed_one(python: Path, tmp_path: Path) -> None:

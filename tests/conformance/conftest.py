@@ -55,6 +55,8 @@ class Resource:
     """Method, and path below the resource."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call."""
+    after_change: str = ""
+    """The path below the resource of a call that only a changed one takes."""
     if_match_required: bool = False
     keyed: bool = True
     """Whether POST takes an Idempotency-Key."""
@@ -107,6 +109,25 @@ RESOURCES = [
         unique="title",
         default_limit=20,
         max_limit=100,
+    ),
+    Resource(
+        name="orders",
+        collection="/orders",
+        headers={"X-Tenant-Id": "tenant-1"},
+        body=lambda _: {},
+        change=lambda _: {"totalCents": 5000},
+        changed_by=("PATCH", "/confirm"),
+        after_change="/close",
+        invalid={"unknown": 1},
+        not_found="order_not_found",
+        missing="ffffffff-ffff-7fff-bfff-ffffffffffff",
+        allow="GET, HEAD",
+        allow_on_collection="GET, HEAD, POST",
+        if_match_required=True,
+        key_required=True,
+        default_limit=20,
+        max_limit=100,
+        offset=False,
     ),
     Resource(
         name="applications",
@@ -234,6 +255,7 @@ async def app(kept_database_url: str, tmp_path_factory: pytest.TempPathFactory) 
             database_url=kept_database_url,
             data_dir=tmp_path_factory.mktemp("data"),
             migrate_on_start=False,
+            relay=False,
             db_lock_timeout=LOCK_SECONDS,
         )
     )

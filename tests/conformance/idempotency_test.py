@@ -89,9 +89,11 @@ async def test_keys_that_differ_in_case_are_two(api: "Api", key: str) -> None:
 
 
 async def test_another_body_is_refused_and_the_first_answer_stays(api: "Api", key: str) -> None:
-    body = api.body()
+    body, another = api.body(), api.body()
+    if body == another:
+        pytest.skip("it takes one body alone")
     first = await api.create(keyed_with(key), json=body)
-    other = await api.create(keyed_with(key), json=api.body())
+    other = await api.create(keyed_with(key), json=another)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
     assert_replayed(first, await api.create(keyed_with(key), json=body))
 

@@ -26,6 +26,12 @@ COMMANDS = [
     ("migrate", "up"),
     ("migrate", "status"),
     ("migrate", "verify"),
+    ("relay",),
+    ("outbox",),
+    ("outbox", "stats"),
+    ("outbox", "list"),
+    ("outbox", "retry"),
+    ("outbox", "purge"),
 ]
 NOWHERE = "postgresql://user:hunter2@127.0.0.1:1/nowhere"  # nothing listens on port 1
 
@@ -85,7 +91,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
     assert (result.returncode, result.stderr) == (0, "")
     assert f"Usage: {' '.join(('mainstay', *command))} " in result.stdout
     assert "--help" in result.stdout
-    if command not in {(), ("migrate",)}:  # these list their commands
+    if command not in {(), ("migrate",), ("outbox",)}:  # these list their commands
         _, _, examples = result.stdout.partition("Example")
         assert f"mainstay {' '.join(command)}" in examples
 
@@ -93,7 +99,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
 def test_without_arguments_it_shows_the_help(mainstay_process: Run) -> None:
     result = mainstay_process()
     assert (result.returncode, result.stderr) == (0, "")
-    for name in ("serve", "migrate", "openapi", "doctor"):
+    for name in ("serve", "relay", "migrate", "outbox", "openapi", "doctor"):
         assert name in result.stdout
 
 
@@ -113,6 +119,9 @@ def test_the_version(mainstay: Run) -> None:
         ("serve", "--hunt"),
         ("migrate", "down"),
         ("migrate", "up", "extra"),
+        ("relay", "extra"),
+        ("outbox", "hunt"),
+        ("outbox", "list", "--limit", "0"),
     ],
     ids=" ".join,
 )
@@ -141,6 +150,8 @@ def test_each_wrong_setting_is_one_line(mainstay: Run, command: tuple[str, ...])
     ("arguments", "environment", "name"),
     [
         (("serve",), {"APP_ENV": "prod", "DATABASE_URL": ""}, "DATABASE_URL"),
+        (("serve",), {"APP_ENV": "prod"}, "SECRET_KEY"),
+        (("serve",), {"SECRET_KEY": "hunter2"}, "SECRET_KEY"),
         (("serve",), {"APP_ENV": "hunter2"}, "APP_ENV"),
         (("serve",), {"ENVIRONMENT": "production"}, "ENVIRONMENT"),
         (("serve",), {"DATABASE_URL": "hunter2"}, "DATABASE_URL"),
@@ -174,7 +185,8 @@ def test_a_database_that_does_not_answer_is_said_plainly(
 @pytest.mark.parametrize("app_env", ["test", "prod"])
 def test_a_server_without_its_database_says_so_and_ends(mainstay_process: Run, app_env: str) -> None:
     """In prod nothing is migrated at the start: there, another part of the program finds it out."""
-    result = mainstay_process("serve", "--port", "0", DATABASE_URL=NOWHERE, APP_ENV=app_env)
+    secret = "0123456789-0123456789-0123456789"
+    result = mainstay_process("serve", "--port", "0", DATABASE_URL=NOWHERE, APP_ENV=app_env, SECRET_KEY=secret)
     (line,) = said(result)
     assert "DATABASE_URL" in line
     assert "Cannot start" in result.stdout

@@ -73,7 +73,7 @@ async def test_verify_finds_what_differs_from_the_models(database_url: str, conn
     await connection.execute(
         """
         ALTER TABLE pets DROP age_years, ADD nickname text, ALTER species DROP NOT NULL, ALTER version TYPE int;
-        ALTER TABLE outbox ALTER attempts SET DEFAULT 7, ALTER due_at DROP DEFAULT;
+        ALTER TABLE outbox_deliveries ALTER attempts SET DEFAULT 7;
         DROP INDEX outbox_pending_idx;
         CREATE INDEX by_hand ON pets (version);
         DROP TABLE idempotency_keys;
@@ -82,9 +82,8 @@ async def test_verify_finds_what_differs_from_the_models(database_url: str, conn
     assert sorted(await verify(database_url, MODELS)) == [
         "table idempotency_keys is in the models, not in the database",
         "table idempotency_keys: index idempotency_keys_created_at_idx is in the models, not in the database",
-        "table outbox: column attempts has default 7 in the database, 0 in the models",
-        "table outbox: column due_at has default None in the database, now() in the models",
         "table outbox: index outbox_pending_idx is in the models, not in the database",
+        "table outbox_deliveries: column attempts has default 7 in the database, None in the models",
         "table pets: column age_years is in the models, not in the database",
         "table pets: column nickname is in the database, not in the models",
         "table pets: column species has nullable True in the database, False in the models",

@@ -18,9 +18,14 @@ import pytest
 from mainstay.app import create_app
 from mainstay.settings import SERVICES, Settings
 
-ADDRESSES = {"pets": "/pets", "tasks": "/v1/tasks", "configs": "/api/v1/applications"}
-BODIES = {"pets": {"name": "Tom", "species": "cat"}, "tasks": {"title": "Feed Tom"}, "configs": {"name": "feeder"}}
-KEYED = ("pets", "tasks")
+ADDRESSES = {"pets": "/pets", "tasks": "/v1/tasks", "configs": "/api/v1/applications", "orders": "/orders"}
+BODIES: dict[str, dict[str, str]] = {
+    "pets": {"name": "Tom", "species": "cat"},
+    "tasks": {"title": "Feed Tom"},
+    "configs": {"name": "feeder"},
+    "orders": {},
+}
+KEYED = ("pets", "tasks", "orders")
 """Whose POST takes an Idempotency-Key."""
 CROWD = 30
 """More than the pool has connections."""
@@ -33,7 +38,10 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the program without a socket."""
     app = create_app(settings)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://a", headers={"X-Tenant-Id": "tenant-1"}) as client,
+    ):
         yield client
 
 

@@ -78,6 +78,7 @@ async def kept_program(
         pets_storage=storage,
         data_dir=tmp_path_factory.mktemp("data"),
         migrate_on_start=False,
+        relay=False,
         **PATIENT,
     )
     connection = storage_url and await asyncpg.connect(storage_url)

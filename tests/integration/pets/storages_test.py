@@ -32,8 +32,14 @@ def above_the_storages() -> list[Path]:
     return sorted(
         file
         for file in SERVICES.glob("*/*.py")
-        if file.stem not in STORAGES | KNOWING and not file.stem.endswith("_test")
+        if file.stem not in STORAGES | KNOWING and not file.stem.endswith("_test") and not is_the_storage(file)
     )
+
+
+def is_the_storage(file: Path) -> bool:
+    """Whether it is the repository of a service with one storage, which is the repository itself."""
+    several = STORAGES - {"models"}
+    return file.stem == "repository" and not any((file.parent / f"{name}.py").exists() for name in several)
 
 
 def test_there_is_something_to_look_at() -> None:

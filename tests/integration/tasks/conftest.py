@@ -100,6 +100,7 @@ async def kept_program(
         tasks_storage=storage,
         data_dir=tmp_path_factory.mktemp("data"),
         migrate_on_start=False,
+        relay=False,
         **PATIENT,
     )
     connection = storage_url and await asyncpg.connect(storage_url)

@@ -70,6 +70,7 @@ async def kept_app(kept_database_url: str, tmp_path_factory: pytest.TempPathFact
         database_url=kept_database_url,
         data_dir=tmp_path_factory.mktemp("data"),
         migrate_on_start=False,
+        relay=False,
         **PATIENT,
     )
     app = create_app(settings)

@@ -1,0 +1,101 @@
+"""docs/events.md: every event of the code is there, and each one that the program writes is as the page says."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import jsonschema_rs
+import pytest
+import pytest_asyncio
+
+from mainstay.app import create_app
+from mainstay.kernel.core.envelope import LoggedEvent, envelope
+from mainstay.kernel.core.events import Event
+from mainstay.settings import Settings
+
+PAGE = (Path(__file__).parents[1] / "docs/events.md").read_text()
+ENVELOPE = "The envelope"
+OPTIONAL = {"requestid", "traceparent", "tenantid"}
+
+
+def under(level: str) -> dict[str, Any]:
+    """The JSON block that follows each heading of a level."""
+    block = rf"^{level} ([^\n]+)\n(?:(?!#|```)[^\n]*\n)*```json\n(.*?)^```$"
+    return {heading: json.loads(text) for heading, text in re.findall(block, PAGE, re.MULTILINE | re.DOTALL)}
+
+
+SCHEMAS, EXAMPLES = under("##"), under("###")
+
+
+def subclasses(kind: type[Event]) -> Iterator[type[Event]]:
+    for found in kind.__subclasses__():
+        if found.__module__.startswith("mainstay.services."):
+            yield found
+        yield from subclasses(found)
+
+
+def assert_as_documented(event: dict[str, Any]) -> None:
+    jsonschema_rs.validate(SCHEMAS[ENVELOPE], event, validate_formats=True)
+    service = event["type"].partition(".")[0]
+    jsonschema_rs.validate(SCHEMAS[f"{service.capitalize()}s"], event["data"], validate_formats=True)
+    assert event["source"] == f"urn:mainstay:{service}"
+    assert event["subject"] == str(event["data"]["id"])
+    assert event["aggregateversion"] == event["data"]["version"]
+
+
+def test_every_event_has_its_place_and_nothing_else_has() -> None:
+    assert {kind.type for kind in subclasses(Event) if "type" in vars(kind)} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("type_", EXAMPLES)
+def test_an_example_is_as_the_schemas_say(type_: str) -> None:
+    assert EXAMPLES[type_]["type"] == type_
+    assert_as_documented(EXAMPLES[type_])
+
+
+@pytest.mark.parametrize("spoiled", [{"type": "Pet"}, {"extra": 1}, {"id": "1"}, {"time": "today"}, {"data": []}])
+def test_what_is_not_as_the_schema_says_is_seen(spoiled: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema_rs.ValidationError):
+        jsonschema_rs.validate(SCHEMAS[ENVELOPE], EXAMPLES["pet.created"] | spoiled, validate_formats=True)
+
+
+@pytest_asyncio.fixture
+async def written(settings: Settings) -> AsyncIterator[list[dict[str, Any]]]:
+    """Every event that there is, as the relay sends it, after calls that make one of each."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    headers = {"If-Match": "*", "X-Tenant-Id": "tenant-1", "Idempotency-Key": "k"}
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://a", headers=headers) as client,
+    ):
+        await client.post("/pets", json={"name": "Tom", "species": "cat"})
+        await client.patch("/pets/1", json={"status": "sold"})
+        await client.delete("/pets/1")
+        await client.post("/v1/tasks", json={"title": "Feed Tom"})
+        await client.patch("/v1/tasks/1", json={"status": "completed"})
+        await client.delete("/v1/tasks/1")
+        order = (await client.post("/orders")).json()
+        await client.patch(f"/orders/{order['id']}/confirm", json={"totalCents": 5000})
+        await client.post(f"/orders/{order['id']}/close")
+    assert settings.database_url is not None
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    rows = await connection.fetch(
+        "SELECT seq, tenant_id, id, type, aggregatetype, aggregateid, aggregateversion, created_at, payload::text, "
+        "request_id, traceparent FROM outbox ORDER BY seq"
+    )
+    yield [json.loads(envelope(LoggedEvent(*row))) for row in rows]
+    await connection.close()
+
+
+async def test_what_the_program_writes_is_as_documented(written: list[dict[str, Any]]) -> None:
+    assert {event["type"] for event in written} == set(EXAMPLES)
+    for event in written:
+        assert_as_documented(event)
+        example = EXAMPLES[event["type"]]
+        assert event.keys() ^ example.keys() <= OPTIONAL
+        assert event["data"].keys() == example["data"].keys()
