@@ -5,9 +5,22 @@ from typing import Any
 
 import httpx
 
-_PET = {"name": "Rex", "species": "dog", "age_years": 3, "status": "available"}
 _PAGE = 50
-_PETS_OF_A_SPECIES = _TASKS_OF_A_PERSON = 100
+_TENANT = {"X-Tenant-Id": "tenant-007"}
+_ORDERS_OF_A_TENANT = _TASKS_OF_A_PERSON = 100
+_CREATED = "2025-10-20T05:03:11.367000Z"
+_CONFIRMED_ORDER = {
+    "id": "019a0000-0007-7000-8000-000000000000",
+    "tenantId": "tenant-007",
+    "status": "confirmed",
+    "totalCents": 7,
+    "version": 2,
+    "createdAt": _CREATED,
+    "updatedAt": _CREATED,
+    "confirmedAt": _CREATED,
+    "closedAt": None,
+}
+_PET = {"id": 8, "name": "Pet 7", "species": "species-007", "age_years": 7, "status": "available", "version": 1}
 _TASK = {
     *("id", "title", "description", "status", "priority", "assignee", "due_date"),
     *("created_at", "updated_at", "completed_at", "version"),
@@ -19,24 +32,81 @@ class WrongAnswer(Exception):
 
 
 def converse(url: str) -> None:
-    """Make and change a pet, list pets and tasks, read a configuration twice. Raises WrongAnswer."""
+    """Make and confirm an order, read all that is measured, ask for what is not there. Raises WrongAnswer."""
     with httpx.Client(base_url=url, timeout=5) as client:
-        added = client.post("/pets", json=_PET, headers={"Idempotency-Key": "conversation"})
-        pet = {**_PET, "id": _json(added).get("id"), "version": 1}
-        path = f"/pets/{pet['id']}"
-        _expect(added, 201, pet, {"etag": '"1"', "location": path})
-        _expect(client.get(path), 200, pet, {"etag": '"1"'})
-        sold = {**pet, "status": "sold", "version": 2}
-        _expect(_sell(client, path, '"1"'), 200, sold, {"etag": '"2"'})
-        if (stale := _sell(client, path, '"1"')).status_code != httpx.codes.PRECONDITION_FAILED:
-            raise WrongAnswer(_told(stale))
-        _expect_page(client.get("/pets", params={"species": "species-007", "limit": _PAGE}))
-        _expect_tasks(client.get(f"/v1/tasks?status=new,in_progress&assignee=person-007&limit={_PAGE}"))
+        _expect_change(client)
+        _expect_read(client, f"/orders/{_CONFIRMED_ORDER['id']}", _CONFIRMED_ORDER)
+        _expect_read(client, "/pets/8", _PET)
+        _expect_orders(client)
+        _expect_tasks(client)
         _expect_configuration(client, "/api/v1/configurations/01JCZ5Y7Q2GDB5E00000000007")
 
 
-def _sell(client: httpx.Client, path: str, tag: str) -> httpx.Response:
-    return client.patch(path, json={"status": "sold"}, headers={"If-Match": tag})
+def _expect_change(client: httpx.Client) -> None:
+    """In a tenant of its own: the others' data stays as it is."""
+    mine = {"X-Tenant-Id": "conversation"}
+    added = client.post("/orders", json={}, headers={**mine, "Idempotency-Key": "conversation"})
+    shown = _json(added)
+    path = f"/orders/{shown.get('id')}"
+    draft = {**shown, "tenantId": "conversation", "status": "draft", "totalCents": None, "version": 1}
+    draft |= {"updatedAt": shown.get("createdAt"), "confirmedAt": None, "closedAt": None}
+    _expect(added, 201, draft, {"etag": '"1"', "location": path})
+    _expect(client.get(path, headers=mine), 200, draft, {"etag": '"1"'})
+    if shown.keys() != _CONFIRMED_ORDER.keys():
+        raise WrongAnswer(_told(added))
+    first, second = (
+        client.patch(f"{path}/confirm", json={"totalCents": 5000}, headers={**mine, "If-Match": '"1"'})
+        for _ in range(2)
+    )
+    at = _json(first).get("confirmedAt")
+    confirmed = {**draft, "status": "confirmed", "totalCents": 5000, "version": 2, "updatedAt": at, "confirmedAt": at}
+    _expect(first, 200, confirmed, {"etag": '"2"'})
+    _expect_status(second, httpx.codes.PRECONDITION_FAILED)
+    _expect_status(client.get(path, headers=_TENANT), httpx.codes.NOT_FOUND)
+    _expect(client.get(path, headers=mine), 200, confirmed, {"etag": '"2"'})
+
+
+def _expect_read(client: httpx.Client, path: str, body: Mapping[str, object]) -> None:
+    _expect(client.get(path, headers=_TENANT), 200, body, {"etag": f'"{body["version"]}"'})
+
+
+def _expect_orders(client: httpx.Client) -> None:
+    """All of a tenant's, newest first, on two pages that the cursor joins."""
+    first = client.get("/orders", params={"limit": _PAGE}, headers=_TENANT)
+    newer, cursor = _json(first).get("items", []), _json(first).get("nextCursor")
+    link = f'</orders?limit={_PAGE}&cursor={cursor}>; rel="next"'
+    _expect(first, 200, {"items": newer, "nextCursor": cursor}, {"link": link})
+    second = client.get("/orders", params={"limit": _PAGE, "cursor": cursor}, headers=_TENANT)
+    older = _json(second).get("items", [])
+    _expect(second, 200, {"items": older, "nextCursor": None}, {})
+    times = [order["createdAt"] for order in (*newer, *older)]
+    if len(newer) != _PAGE or len(set(times)) != _ORDERS_OF_A_TENANT or times != sorted(times, reverse=True):
+        raise WrongAnswer(_told(first))
+    if older[-1] != _CONFIRMED_ORDER:
+        raise WrongAnswer(_told(second))
+
+
+def _expect_tasks(client: httpx.Client) -> None:
+    answer = client.get(f"/v1/tasks?status=new,in_progress&assignee=person-007&limit={_PAGE}")
+    items = _json(answer).get("items", [])
+    _expect(answer, 200, {"items": items, "total": _TASKS_OF_A_PERSON, "limit": _PAGE, "offset": 0}, {})
+    priorities = [task["priority"] for task in items]
+    if (
+        len(items) != _PAGE
+        or priorities != sorted(priorities, reverse=True)
+        or any(set(task) != _TASK for task in items)
+    ):
+        raise WrongAnswer(_told(answer))
+    _expect_read(client, f"/v1/tasks/{items[0]['id']}", items[0])
+
+
+def _expect_configuration(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    shown = _json(answer)
+    _expect(answer, 200, {**shown, "name": "configuration-7", "comments": None}, {})
+    if shown["config"]["features"] != {"express": False, "limits": [1, 10, 100]}:
+        raise WrongAnswer(_told(answer))
+    _expect_status(client.get(path, headers={"If-None-Match": answer.headers["etag"]}), httpx.codes.NOT_MODIFIED)
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
@@ -47,41 +117,14 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def _expect_status(answer: httpx.Response, status: int) -> None:
+    if answer.status_code != status:
+        raise WrongAnswer(_told(answer))
+
+
 def _expect(answer: httpx.Response, status: int, body: object, headers: Mapping[str, str]) -> None:
-    if answer.status_code != status or _json(answer) != body:
-        raise WrongAnswer(_told(answer))
-    if any(answer.headers.get(name) != value for name, value in headers.items()):
-        raise WrongAnswer(_told(answer))
-
-
-def _expect_page(answer: httpx.Response) -> None:
-    items = _json(answer).get("items", [])
-    meta = {"total": _PETS_OF_A_SPECIES, "limit": _PAGE, "offset": 0}
-    _expect(answer, 200, {"items": items, "_meta": meta}, {})
-    names = [pet["name"] for pet in items]
-    if len(names) != _PAGE or names != sorted(names):
-        raise WrongAnswer(_told(answer))
-
-
-def _expect_tasks(answer: httpx.Response) -> None:
-    items = _json(answer).get("items", [])
-    _expect(answer, 200, {"items": items, "total": _TASKS_OF_A_PERSON, "limit": _PAGE, "offset": 0}, {})
-    priorities = [task["priority"] for task in items]
-    if (
-        len(items) != _PAGE
-        or priorities != sorted(priorities, reverse=True)
-        or any(set(task) != _TASK for task in items)
-    ):
-        raise WrongAnswer(_told(answer))
-
-
-def _expect_configuration(client: httpx.Client, path: str) -> None:
-    answer = client.get(path)
-    shown = _json(answer)
-    _expect(answer, 200, {**shown, "name": "configuration-7", "comments": None}, {})
-    if shown["config"]["features"] != {"express": False, "limits": [1, 10, 100]}:
-        raise WrongAnswer(_told(answer))
-    if client.get(path, headers={"If-None-Match": answer.headers["etag"]}).status_code != httpx.codes.NOT_MODIFIED:
+    _expect_status(answer, status)
+    if _json(answer) != body or any(answer.headers.get(name) != value for name, value in headers.items()):
         raise WrongAnswer(_told(answer))
 
 

@@ -54,9 +54,9 @@ class _Place:
 
 def measure(plan: Plan) -> tuple[Results, dict[str, str]]:
     """All runs, and what they were made on."""
-    core, others = _cores()
+    core, others = cores()
     pin(others)  # this process and what it starts, PostgreSQL and wrk too; the servers get the other core
-    with _postgres() as (url, folder):
+    with postgres() as (url, folder):
         data.prepare(url, folder)
         about = facts(data.server_version(url), len(others))
         place = _Place(url, folder, core)
@@ -65,14 +65,14 @@ def measure(plan: Plan) -> tuple[Results, dict[str, str]]:
     return Results(runs), about
 
 
-def _cores() -> tuple[set[int], set[int]]:
+def cores() -> tuple[set[int], set[int]]:
     """One core for the server, the others for everything else; the same where there is only one."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    return {cores[0]}, set(cores[1:] or cores)
+    first, *rest = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    return {first}, set(rest or [first])
 
 
 @contextmanager
-def _postgres() -> Iterator[tuple[str, Path]]:
+def postgres() -> Iterator[tuple[str, Path]]:
     """A server of our own: its URL, and a folder for this run. Both are gone afterwards."""
     _DATA.mkdir(exist_ok=True)
     with TemporaryDirectory(dir=_DATA, prefix="run-") as name:

@@ -1,16 +1,14 @@
 -- The requests that wrk sends: `wrk --script requests.lua URL -- SCENARIO PHASE`, PHASE being warm-up or measured.
 -- Every subject gets the same ones in the same order.
 
-local PETS, SPECIES, PEOPLE, CONFIGURATIONS = 10000, 100, 100, 10000
+local ORDERS, PETS, TASKS, CONFIGURATIONS = 10000, 10000, 10000, 10000
+local TENANTS, PEOPLE = 100, 100
 
--- The two phases write to different pets, so that each knows the version of every pet that it meets.
+-- An order can be confirmed once: each phase has drafts of its own, by their numbers.
 local PHASES = {
-  ["warm-up"] = { seed = 1, first = 8001, pets = 2000 },
-  ["measured"] = { seed = 2, first = 1, pets = 8000 },
+  ["warm-up"] = { seed = 1, first = 10000, last = 24999 },
+  ["measured"] = { seed = 2, first = 25000, last = 69999 },
 }
-
-local JSON = { ["Content-Type"] = "application/json" }
-local PET = '{"name":"Mittens","species":"cat","age_years":2,"status":"available"}'
 
 local scenarios, build, phase, count = {}, nil, nil, -1
 
@@ -24,12 +22,29 @@ function request()
   return build(math.max(count - 1, 0)) -- wrk makes the first one only to look at it
 end
 
-function scenarios.get()
+local function order(number)
+  return string.format("/orders/019a%04x-%04x-7000-8000-000000000000", math.floor(number / 65536), number % 65536)
+end
+
+local function tenant(number)
+  return string.format("tenant-%03d", number % TENANTS)
+end
+
+function scenarios.order()
+  local number = math.random(ORDERS) - 1
+  return wrk.format("GET", order(number), { ["X-Tenant-Id"] = tenant(number) })
+end
+
+function scenarios.orders()
+  return wrk.format("GET", "/orders?limit=50", { ["X-Tenant-Id"] = tenant(math.random(TENANTS)) })
+end
+
+function scenarios.pet()
   return wrk.format("GET", "/pets/" .. math.random(PETS))
 end
 
-function scenarios.list()
-  return wrk.format("GET", string.format("/pets?species=species-%03d&limit=50", math.random(SPECIES) - 1))
+function scenarios.task()
+  return wrk.format("GET", "/v1/tasks/" .. math.random(TASKS))
 end
 
 function scenarios.tasks()
@@ -50,18 +65,27 @@ function scenarios.unchanged()
   return wrk.format("GET", configuration(), { ["If-None-Match"] = "*" })
 end
 
-function scenarios.post()
-  JSON["Idempotency-Key"] = string.format("%08x-%08x-%08x", math.random(2 ^ 31), math.random(2 ^ 31), math.random(2 ^ 31))
-  return wrk.format("POST", "/pets", JSON, PET)
+-- One that is confirmed twice answers 412 or 409, and the run has failed.
+function scenarios.confirm(visit)
+  local number = phase.first + visit
+  if number > phase.last then
+    error("the drafts are used up: measure for fewer seconds", 0) -- 0: without this file's path
+  end
+  local headers = {
+    ["Content-Type"] = "application/json",
+    ["If-Match"] = '"1"',
+    ["X-Tenant-Id"] = string.format("drafts-%03d", number % TENANTS),
+  }
+  return wrk.format("PATCH", order(number) .. "/confirm", headers, string.format('{"totalCents":%d}', number))
 end
 
--- Walks over the pets in steps that visit each once a lap: no two requests in flight meet in one row, and a pet's
--- version is known from the lap. An update that got lost, or counted twice, answers 412 in the next lap.
-function scenarios.patch(visit)
-  local lap = math.floor(visit / phase.pets)
-  local pet = phase.first + visit * 1237 % phase.pets
-  JSON["If-Match"] = string.format('"%d"', lap + 1)
-  return wrk.format("PATCH", "/pets/" .. pet, JSON, string.format('{"age_years":%d}', lap % 100))
+function scenarios.create()
+  local headers = {
+    ["Content-Type"] = "application/json",
+    ["Idempotency-Key"] = string.format("%08x-%08x-%08x", math.random(2 ^ 31), math.random(2 ^ 31), math.random(2 ^ 31)),
+    ["X-Tenant-Id"] = tenant(math.random(TENANTS)),
+  }
+  return wrk.format("POST", "/orders", headers, "{}")
 end
 
 function done(summary, latency)

@@ -1,1 +1,1 @@
-"""What Mainstay is measured against: the same pets, on the same tables, written in other ways."""
+"""What Mainstay is measured against: the same calls, on the same tables, written in other ways."""
