@@ -191,10 +191,8 @@ async def every_request(caller: httpx.AsyncClient) -> None:
     for _ in range(2):  # the second time it is a replay
         created = await caller.post("/orders", headers=key)
     address = created.headers["location"]
-    answers = [created, await caller.get(address)]
-    answers.append(
-        await caller.patch(f"{address}/confirm", json={"totalCents": 1}, headers={"If-Match": '"1"'}),
-    )
+    confirmed = await caller.patch(f"{address}/confirm", json={"totalCents": 1}, headers={"If-Match": '"1"'})
+    answers = [created, await caller.get(address), confirmed]
     answers += [
         await caller.post(f"{address}/close", headers=headers) for headers in (key, {"Idempotency-Key": str(uuid4())})
     ]
