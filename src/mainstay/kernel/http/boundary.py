@@ -17,7 +17,7 @@ from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.errors import error_response, router_error
 from mainstay.kernel.http.guard import check_request
 from mainstay.kernel.http.headers import by_name
-from mainstay.kernel.http.types import HEAD_KEY, HEADERS_KEY, Headers
+from mainstay.kernel.http.types import HEAD_KEY, HEADERS_KEY, TENANT_KEY, Headers
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.metrics import RequestMetrics
 
@@ -84,7 +84,7 @@ class Boundary:
             route = scope.get("route")
             path = route.path if route is not None else _UNMATCHED
             self._metrics.ended(method, path, status, seconds)
-            self._access_log.line(method, path, status, seconds, context.request_id)
+            self._access_log.line(method, path, status, seconds, context.request_id, scope.get(TENANT_KEY))
 
 
 def _told(scope: Scope, error: BaseException) -> DomainError:

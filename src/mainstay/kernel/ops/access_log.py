@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
+from typing import Any
 
 import orjson
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from mainstay.kernel.core.clock import now
 
 _NAME = "mainstay.access"
+Line = dict[str, Any]
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
@@ -24,28 +26,23 @@ class AccessLog:
         self._write = _write_json if json else _write_console
         self._logger = logging.getLogger(_NAME)
 
-    def line(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    def line(  # noqa: PLR0913, PLR0917 - what stands in a line
+        self, method: str, route: str, status: int, seconds: float, request_id: str, tenant: str | None = None
+    ) -> None:
         """Write a line, where the log level lets it through. `route` is the template, not the path."""
         if self._logger.isEnabledFor(logging.INFO):
-            self._write(method, route, status, round(seconds * 1000, 2), request_id)
+            line: Line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+            if tenant is not None:
+                line["tenant"] = tenant
+            self._write(line, request_id)
 
 
-def _write_json(method: str, route: str, status: int, ms: float, request_id: str) -> None:
-    line = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "ms": ms,
-        "event": "request",
-        "request_id": request_id,
-        "level": "info",
-        "logger": _NAME,
-        "timestamp": now(),
-    }
+def _write_json(line: Line, request_id: str) -> None:
+    line |= {"event": "request", "request_id": request_id, "level": "info", "logger": _NAME, "timestamp": now()}
     with suppress(OSError, ValueError):  # nobody reads any more: no reason to break off a request
         sys.stdout.buffer.write(orjson.dumps(line, option=_OPTIONS))
         sys.stdout.buffer.flush()
 
 
-def _write_console(method: str, route: str, status: int, ms: float, _request_id: str) -> None:
-    structlog.get_logger(_NAME).info("request", method=method, route=route, status=status, ms=ms)
+def _write_console(line: Line, _request_id: str) -> None:
+    structlog.get_logger(_NAME).info("request", **line)
