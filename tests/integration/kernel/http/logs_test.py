@@ -51,6 +51,18 @@ def test_a_request_has_one_line_with_its_template(
     assert MARK not in str(line)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_line_of_a_tenants_request_names_the_tenant(
+    server: Any, caller: Any, request_bytes: Any, method: str
+) -> None:
+    request_id = f"log-tenant-{method}"
+    caller.send(request_bytes(method, "/orders", f"X-Request-ID: {request_id}", "X-Tenant-Id: tenant-1"))
+    assert caller.answer(body=method != "HEAD").status == 200
+    (line,) = server.lines(request_id)
+    assert set(line) == {*ACCESS_LINE, "tenant"}
+    assert line["tenant"] == "tenant-1"
+
+
 @pytest.mark.parametrize(
     "body",
     [
