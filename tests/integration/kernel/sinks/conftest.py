@@ -144,17 +144,18 @@ def broker() -> type[Broker]:
     return Broker
 
 
+def server_program(name: str, package: str) -> str:
+    """Find a server program; without it the test is skipped, and fails where it has to be there (CI=true)."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if found is None:
+        missing = f"{name} is not installed: apt-get install {package}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
 @pytest.fixture(scope="session")
 def program() -> Callable[[str, str], str]:
-    """Finds a server program; without it the test is skipped, and fails where it has to be there (CI=true)."""
-
-    def find(name: str, package: str) -> str:
-        found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-        if found is None:
-            missing = f"{name} is not installed: apt-get install {package}"
-            if os.environ.get("CI") == "true":
-                pytest.fail(missing)
-            pytest.skip(missing)
-        return found
-
-    return find
+    """Finds a server program, see `server_program`."""
+    return server_program

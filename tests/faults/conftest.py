@@ -1,0 +1,27 @@
+"""A Redis that a test may take away, and somebody who reads it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.faults.stream import Stream
+from tests.integration.kernel.sinks.conftest import Broker, server_program
+from tests.integration.kernel.sinks.redis.conftest import command
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Broker]:
+    """A Redis of the test's own, which forgets nothing that it has answered."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with Broker(command(server_program("redis-server", "redis-server"), folder), folder) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def stream(redis: Broker) -> AsyncIterator[Stream]:
+    """What it was given of orders."""
+    async with Redis(port=redis.port, decode_responses=True) as reader:
+        yield Stream(reader)
