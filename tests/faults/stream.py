@@ -39,6 +39,7 @@ class Stream:
                 await self.read()
         assert committed == self.events.keys()
         versions: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for event in map(orjson.loads, self.events.values()):
+        for event_id, event in zip(self.events, map(orjson.loads, self.events.values()), strict=True):
+            assert event["id"] == event_id
             versions[event["tenantid"], event["subject"]].append(event["aggregateversion"])
         assert versions == {order: list(range(1, len(found) + 1)) for order, found in versions.items()}
