@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, bindparam, insert
 from starlette.responses import Response
 
+from mainstay.app import create_app
 from mainstay.kernel.core.errors import Conflict
 from mainstay.kernel.core.events import Event
 from mainstay.kernel.db.engine import Database
@@ -22,6 +23,7 @@ from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.rendering import respond
 from mainstay.kernel.http.unit import UnitRoute, begin
 from mainstay.kernel.ops.access_log import AccessLog
+from mainstay.settings import Settings
 
 TOM = {"name": "Tom", "species": "cat"}
 ANY = {"If-Match": "*"}
@@ -204,9 +206,18 @@ async def test_a_crowd_that_takes_any_version_succeeds_or_is_told_to_try_again(
     assert await rows(session) == [1, 1 + len(succeeded)]
 
 
-async def test_of_a_hundred_writers_with_one_tag_one_succeeds(client: httpx.AsyncClient) -> None:
-    await client.post("/pets", json=TOM)
-    patches = (client.patch("/pets/1", json={"age_years": n}, headers={"If-Match": '"1"'}) for n in range(100))
+@pytest.fixture
+async def patient(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls a program whose time limits no busy machine meets."""
+    app = create_app(settings.model_copy(update={"db_pool_timeout": 30.0, "db_statement_timeout": 30.0}))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        yield client
+
+
+async def test_of_a_hundred_writers_with_one_tag_one_succeeds(patient: httpx.AsyncClient) -> None:
+    await patient.post("/pets", json=TOM)
+    patches = (patient.patch("/pets/1", json={"age_years": n}, headers={"If-Match": '"1"'}) for n in range(100))
     answered = await asyncio.gather(*patches)
     assert sorted(answer.status_code for answer in answered) == [200] + [412] * 99
     assert {tag(answer) for answer in answered} == {'"2"'}
