@@ -3,14 +3,13 @@
 import re
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import until
-from tests.faults.customers import Ledger, Shop, Version, assert_whole, ordering
+from tests.faults.customers import Ledger, Shop, Version, assert_in_order, assert_whole, ordering
 
 if TYPE_CHECKING:
     from tests.conftest import ServerProcess
@@ -37,13 +36,6 @@ async def until_logged(server: "ServerProcess", told: set[Version]) -> None:
         return told <= set(logged(server))
 
     await until(has_all)
-
-
-def assert_in_order(events: list[Version]) -> None:
-    versions: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for tenant, order, version in events:
-        versions[tenant, order].append(version)
-    assert versions == {order: list(range(1, len(found) + 1)) for order, found in versions.items()}
 
 
 async def take_redis_away(

@@ -6,7 +6,7 @@ What got no answer, or the answer to come again, is sent again as it was, with t
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -185,6 +185,14 @@ async def assert_whole(url: str, ledger: Ledger) -> None:
     assert versions == {(tenant, order): list(range(1, last + 1)) for tenant, order, last in orders}
     written = {Version(*version): orjson.loads(payload) for *version, payload in events}
     assert told == {version: written.get(version) for version in told}
+
+
+def assert_in_order(events: Iterable[Version]) -> None:
+    """Of each order one version after another, from the first."""
+    versions: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for tenant, order, version in events:
+        versions[tenant, order].append(version)
+    assert versions == {order: list(range(1, len(found) + 1)) for order, found in versions.items()}
 
 
 async def assert_one_for_each_key(shop: Shop, database_url: str, ledger: Ledger) -> None:

@@ -1,12 +1,13 @@
 """What a Redis has been given of orders, as one who reads it from its beginning sees it."""
 
 import asyncio
-from collections import defaultdict
 from typing import Any
 
 import asyncpg
 import orjson
 from redis.asyncio import Redis
+
+from tests.faults.customers import Version, assert_in_order
 
 STREAM = "mainstay:order"
 
@@ -38,8 +39,8 @@ class Stream:
                 await asyncio.sleep(0.01)
                 await self.read()
         assert committed == self.events.keys()
-        versions: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for event_id, event in zip(self.events, map(orjson.loads, self.events.values()), strict=True):
-            assert event["id"] == event_id
-            versions[event["tenantid"], event["subject"]].append(event["aggregateversion"])
-        assert versions == {order: list(range(1, len(found) + 1)) for order, found in versions.items()}
+        events = {event_id: orjson.loads(event) for event_id, event in self.events.items()}
+        assert [event["id"] for event in events.values()] == list(events)
+        assert_in_order(
+            Version(event["tenantid"], event["subject"], event["aggregateversion"]) for event in events.values()
+        )
