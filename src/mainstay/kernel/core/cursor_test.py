@@ -23,18 +23,22 @@ CURSOR = CURSORS.make(POSITION, SCOPE)
 JSON = st.none() | st.booleans() | st.integers() | st.text()
 
 
+def values(*position: Any) -> list[Any]:
+    return list(position)
+
+
 def refused(cursor: str, *, scope: Any = SCOPE, by: Cursors = CURSORS) -> None:
     with pytest.raises(InvalidCursor):
-        by.read(cursor, scope)
+        by.read(cursor, scope, values)
 
 
 def test_a_position_comes_back_as_text() -> None:
-    assert CURSORS.read(CURSOR, SCOPE) == READ
+    assert CURSORS.read(CURSOR, SCOPE, values) == READ
 
 
 @given(st.lists(JSON), st.lists(JSON))
 def test_any_position_of_json_comes_back_from_the_same_scope(position: list[Any], scope: list[Any]) -> None:
-    assert CURSORS.read(CURSORS.make(position, scope), scope) == position
+    assert CURSORS.read(CURSORS.make(position, scope), scope, values) == position
 
 
 def test_a_cursor_can_stand_in_an_address_as_it_is() -> None:
@@ -108,7 +112,7 @@ def test_any_bytes_that_are_not_signed_are_refused(sent: bytes) -> None:
 )
 def test_a_cursor_of_another_list_is_refused(scope: Any) -> None:
     refused(CURSOR, scope=scope)
-    assert CURSORS.read(CURSORS.make(POSITION, scope), scope) == READ
+    assert CURSORS.read(CURSORS.make(POSITION, scope), scope, values) == READ
 
 
 @pytest.mark.parametrize(("scope", "position"), [(["a"], ["b"]), (["a", "b"], []), ([], ["a", "b"]), (["a,b"], [])])
@@ -120,6 +124,13 @@ def test_what_belongs_to_the_scope_cannot_be_moved_into_the_position(scope: list
             refused(cursor, scope=other)
 
 
+@pytest.mark.parametrize("position", [("x",), (), ("x", "y"), (7,), (None,)])
+def test_a_cursor_of_a_release_that_had_other_columns_is_refused(position: tuple[Any, ...]) -> None:
+    cursor = CURSORS.make(position, SCOPE)
+    with pytest.raises(InvalidCursor):
+        CURSORS.read(cursor, SCOPE, UUID)
+
+
 def test_another_key_refuses() -> None:
     refused(CURSOR, by=Cursors(OTHER))
     refused(CURSOR, by=Cursors(KEY + b"k"))
@@ -127,7 +138,7 @@ def test_another_key_refuses() -> None:
 
 
 def test_what_the_previous_key_has_signed_is_still_read() -> None:
-    assert Cursors(OTHER, KEY).read(CURSOR, SCOPE) == READ
+    assert Cursors(OTHER, KEY).read(CURSOR, SCOPE, values) == READ
     refused(CURSOR[:-1], by=Cursors(OTHER, KEY))
     refused(CURSOR, by=Cursors(OTHER, b"p" * 32))
 

@@ -153,7 +153,7 @@ class Database:
         self._listeners.append(listener)
 
     def committed_events(self) -> None:
-        """Say that events were committed. A unit does; so must a flow that writes some in a `transaction`, after it."""
+        """Say that events were committed, as a unit does after it."""
         for listener in self._listeners:
             listener()
 
@@ -193,7 +193,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction, for the flows that write several rows."""
+        """Lend a connection inside a transaction, for the flows that write several rows and emit no event."""
         async with self.connection() as connection, connection.driver.transaction():
             yield connection
 

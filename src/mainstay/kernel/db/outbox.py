@@ -5,6 +5,7 @@ from typing import Any
 from mainstay.kernel.core.context import request_context
 from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.events import Event
+from mainstay.kernel.db.engine import Connection
 
 COLUMNS = (
     ("tenant_id", "text"),
@@ -36,3 +37,13 @@ def values(event: Event) -> tuple[Any, ...]:
         context and context.traceparent,
         event.occurred_at,
     )
+
+
+_NAMES = ", ".join(name for name, _ in COLUMNS)
+_PLACES = ", ".join(f"${number}::{kind}" for number, (_, kind) in enumerate(COLUMNS, start=1))
+_INSERT = f"INSERT INTO outbox ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 - of the constants above
+
+
+async def insert(connection: Connection, event: Event) -> None:
+    """Write an event by a statement of its own, in a unit's transaction."""
+    await connection.driver.execute(_INSERT, *values(event))

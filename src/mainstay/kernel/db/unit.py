@@ -9,7 +9,8 @@ the whole statement.
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import asyncpg
@@ -18,7 +19,7 @@ from sqlalchemy import Delete, Insert, Update, literal_column
 from mainstay.kernel.core.errors import DomainError, Unavailable
 from mainstay.kernel.core.unit import Key, KeyTaken, LostRace, Reply, RequestInProgress, Unit
 from mainstay.kernel.db import idempotency, outbox
-from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.engine import Connection, Database
 from mainstay.kernel.db.statements import Statement, Values
 
 Change = Insert | Update | Delete
@@ -31,7 +32,7 @@ _KEPT = 1000
 
 
 class SqlUnit(Unit):
-    """One row's change, as a statement. Flows that write several rows use `Database.transaction`."""
+    """One row's change, as a statement."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class SqlUnit(Unit):
     def write(self, change: Change, values: Values, violations: Mapping[str, Violation] | None = None) -> None:
         """Take the statement to send at the commit; `violations` has the error that each constraint stands for."""
         if self._change is not None:
-            raise RuntimeError("a unit writes one row; use Database.transaction for more")
+            raise RuntimeError("a unit writes one row; use its transaction for more")
         self._change, self._values, self._violations = change, values, violations or {}
 
 
@@ -52,10 +53,26 @@ class PostgresUnit(SqlUnit):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
+        self._is_committed = False
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """For a flow that writes several rows: at the end of the block they are committed, with what was emitted.
+
+        The events draw their sequence there, when the rows that they are about have been written and are locked.
+        Nothing is left to `commit` then; an operation that takes an idempotency key cannot be such a flow.
+        """
+        async with self._database.transaction() as connection:
+            yield connection
+            for event in self.events:
+                await outbox.insert(connection, event)
+        self._is_committed = True
+        if self.events:
+            self._database.committed_events()
 
     async def commit(self, reply: Reply, key: Key | None) -> None:
         """See Unit. Sends nothing where there is nothing to write."""
-        if self._change is None and key is None and not self.events:
+        if self._is_committed or (self._change is None and key is None and not self.events):
             return
         change = None if self._change is None else _compiled(self._change)
         text = _compose(change, keyed=key is not None, events=len(self.events))

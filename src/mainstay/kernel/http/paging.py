@@ -3,9 +3,10 @@
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 
+from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.http.parameters import PLAIN_DIGITS
 
 CursorParameter = Annotated[
@@ -13,6 +14,15 @@ CursorParameter = Annotated[
     Query(description="`nextCursor` of the page before; left out for the first.", examples=["2SoBvhHM_yn56_s3"]),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page, at most."), PLAIN_DIGITS]
+
+
+async def _cursors(request: Request) -> Cursors:
+    cursors: Cursors = request.app.state.cursors
+    return cursors
+
+
+Pages = Annotated[Cursors, Depends(_cursors)]
+"""Makes and reads the cursors of a list."""
 
 
 def next_page(request: Request, cursor: str | None) -> str | None:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.kernel.http.unit import begin
@@ -40,12 +39,5 @@ async def order_service(request: Request) -> OrderService:
     return OrderService(repository, begin(request, unit))
 
 
-async def cursors_of(request: Request) -> Cursors:
-    """For the pages."""
-    cursors: Cursors = request.app.state.cursors
-    return cursors
-
-
 Orders = Annotated[OrderRepository, Depends(order_repository)]
 Service = Annotated[OrderService, Depends(order_service)]
-Pages = Annotated[Cursors, Depends(cursors_of)]

@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from mainstay.kernel.http.conditional import if_match
 from mainstay.kernel.http.contract import Need, answers
-from mainstay.kernel.http.paging import CursorParameter, Limit, next_page
+from mainstay.kernel.http.paging import CursorParameter, Limit, Pages, next_page
 from mainstay.kernel.http.parameters import COMMA_SEPARATED, PlainDateTime, PlainUuid
 from mainstay.kernel.http.rendering import Rendered, respond, respond_page
 from mainstay.kernel.http.tenant import tenant_of
 from mainstay.kernel.http.unit import UnitRoute
-from mainstay.services.orders.dependencies import Orders, Pages, Service
+from mainstay.services.orders.dependencies import Orders, Service
 from mainstay.services.orders.domain import InvalidState, Order, OrderNotFound, Status
 from mainstay.services.orders.repository import OrderQuery
 from mainstay.services.orders.schemas import AN_ORDER, Nothing, OrderConfirmation, OrderOut, OrderPage
@@ -91,7 +91,7 @@ async def list_orders(
         statuses=statuses,
         created_from=created_from,
         created_to=created_to,
-        after=None if cursor is None else _position(*pages.read(cursor, scope)),
+        after=None if cursor is None else pages.read(cursor, scope, _place),
         limit=limit,
     )
     page = await orders.find(query)
@@ -99,7 +99,7 @@ async def list_orders(
     return respond_page({"items": page.items, "nextCursor": following}, next_page=next_page(request, following))
 
 
-def _position(created_at: str, order_id: str) -> tuple[datetime, UUID]:
+def _place(created_at: str, order_id: str) -> tuple[datetime, UUID]:
     return datetime.fromisoformat(created_at), UUID(order_id)
 
 
