@@ -3,21 +3,26 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from structlog.testing import capture_logs
+import structlog
+from structlog.testing import LogCapture
 
 from mainstay.kernel.core.sink import Message
 from mainstay.kernel.ops.logging import configure_logging
+from mainstay.kernel.sinks import log
 from mainstay.kernel.sinks.log import LogSink
 
 MakeMessage = Callable[..., Message]
 
 
-async def test_an_event_is_one_line_in_the_order_in_which_they_came(message: MakeMessage) -> None:
+async def test_an_event_is_one_line_in_the_order_in_which_they_came(
+    message: MakeMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = LogCapture()
+    monkeypatch.setattr(log, "logger", structlog.wrap_logger(None, [capture], structlog.BoundLogger))
     events = [message(), message(type="order.closed", tenant="other")]
-    with capture_logs() as lines:
-        async with LogSink() as sink:
-            assert await sink.publish(events) == [None, None]
-    assert lines == [
+    async with LogSink() as sink:
+        assert await sink.publish(events) == [None, None]
+    assert capture.entries == [
         {
             "event": event.type,
             "event_id": str(event.id),
