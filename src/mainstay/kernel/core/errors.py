@@ -12,6 +12,8 @@ class Kind(Enum):
 
     MALFORMED = auto()
     INVALID = auto()
+    UNAUTHORIZED = auto()
+    FORBIDDEN = auto()
     NOT_FOUND = auto()
     METHOD_NOT_ALLOWED = auto()
     TIMEOUT = auto()
@@ -20,6 +22,7 @@ class Kind(Enum):
     TOO_LARGE = auto()
     UNSUPPORTED_MEDIA = auto()
     PRECONDITION_REQUIRED = auto()
+    RATE_LIMITED = auto()
     UNAVAILABLE = auto()
     INTERNAL = auto()
 
@@ -34,7 +37,7 @@ class DomainError(Exception):
     kind: ClassVar[Kind] = Kind.INTERNAL
     code: ClassVar[str] = "internal_error"
     message: ClassVar[str] = "Something went wrong on our side."
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds after which a retry makes sense; None where only a changed request does."""
 
     def __init_subclass__(cls) -> None:
@@ -71,6 +74,26 @@ class Invalid(DomainError):
     kind = Kind.INVALID
     code = "validation_error"
     message = "The request is not valid; see details.errors."
+
+
+class Unauthorized(DomainError):
+    """The caller has not said who it is, or not so that it can be believed."""
+
+    kind = Kind.UNAUTHORIZED
+    message = "Sign in, and send the access token as `Authorization: Bearer <token>`."
+
+
+class InvalidToken(Unauthorized):
+    """The access token is not accepted. What is wrong with it is told to nobody: only a forger could use it."""
+
+    message = "The access token is not valid, or not any more: refresh it, or sign in again."
+
+
+class Forbidden(DomainError):
+    """It is known who the caller is; it may not do this."""
+
+    kind = Kind.FORBIDDEN
+    message = "You are not allowed to do this."
 
 
 class NotFound(DomainError):
@@ -132,6 +155,18 @@ class UnsupportedMediaType(DomainError):
 
     kind = Kind.UNSUPPORTED_MEDIA
     message = "Send the body as application/json."
+
+
+class RateLimited(DomainError):
+    """The caller asks too often; there is room for one more after `seconds`."""
+
+    kind = Kind.RATE_LIMITED
+    message = "Too many requests: wait for as many seconds as Retry-After says."
+    retry_after = 1
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(retry_after=seconds)
+        self.retry_after = seconds
 
 
 class Unavailable(DomainError):

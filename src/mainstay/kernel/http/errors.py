@@ -17,6 +17,7 @@ from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.errors import (
     DomainError,
     Invalid,
+    InvalidToken,
     Kind,
     MethodNotAllowed,
     NotFound,
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 STATUS: Mapping[Kind, int] = {
     Kind.MALFORMED: 400,
+    Kind.UNAUTHORIZED: 401,
+    Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
     Kind.METHOD_NOT_ALLOWED: 405,
     Kind.TIMEOUT: 408,
@@ -38,6 +41,7 @@ STATUS: Mapping[Kind, int] = {
     Kind.UNSUPPORTED_MEDIA: 415,
     Kind.INVALID: 422,
     Kind.PRECONDITION_REQUIRED: 428,
+    Kind.RATE_LIMITED: 429,
     Kind.INTERNAL: 500,
     Kind.UNAVAILABLE: 503,
 }
@@ -184,6 +188,9 @@ def _headers(error: DomainError) -> list[tuple[bytes, bytes]]:
     headers = [(b"cache-control", b"no-store")]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.kind is Kind.UNAUTHORIZED:  # RFC 6750, section 3: no code where there was no token
+        challenge = b'Bearer error="invalid_token"' if isinstance(error, InvalidToken) else b"Bearer"
+        headers.append((b"www-authenticate", challenge))
     if isinstance(error, PreconditionFailed):
         headers.append((ETAG, error.etag.encode("latin-1")))
     if error.kind is Kind.METHOD_NOT_ALLOWED:

@@ -12,13 +12,16 @@ from mainstay.kernel.core.context import RequestContext, request_context
 from mainstay.kernel.core.errors import (
     Conflict,
     DomainError,
+    Forbidden,
     InternalError,
+    InvalidToken,
     Kind,
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
     RequestTimeout,
     TooLarge,
+    Unauthorized,
     Unavailable,
 )
 from mainstay.kernel.http.errors import (
@@ -163,3 +166,21 @@ def test_what_a_caller_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture)
     log_failure(NotFound())
     log_failure(TooLarge())
     assert caplog.records == []
+
+
+class WrongPassword(Unauthorized):
+    """An error of a service."""
+
+
+@pytest.mark.parametrize(
+    ("error", "challenge"),
+    [
+        (Unauthorized, b"Bearer"),
+        (WrongPassword, b"Bearer"),
+        (InvalidToken, b'Bearer error="invalid_token"'),
+        (Forbidden, None),
+        (NotFound, None),
+    ],
+)
+def test_who_is_not_known_is_told_what_to_send(error: type[DomainError], challenge: bytes | None) -> None:
+    assert dict(error_response(scope(), error()).raw_headers).get(b"www-authenticate") == challenge
