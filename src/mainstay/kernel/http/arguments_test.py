@@ -15,10 +15,11 @@ from mainstay.kernel.http.contract import answers
 from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.parameters import Int64, RowId, StrictModel
+from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.http.rendering import respond
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.access_log import AccessLog
-from mainstay.kernel.ops.metrics import RequestMetrics
+from mainstay.kernel.ops.metrics import RateLimitMetrics, RequestMetrics
 
 
 class Cup(StrictModel):
@@ -38,7 +39,7 @@ router = APIRouter(route_class=UnitRoute)
 
 
 @router.put("/cups/{cup_id}")
-@answers(stored=False)
+@answers(public=True, stored=False)
 async def put_cup(
     cup_id: RowId,
     request: Request,
@@ -64,7 +65,7 @@ async def put_cup(
 
 
 @router.patch("/cups/{cup_id}")
-@answers(stored=False)
+@answers(public=True, stored=False)
 async def patch_cup(cup_id: RowId, cup: Annotated[Cup | None, Body()] = None) -> Response:
     return respond({"cup_id": cup_id, "cup": cup and dict(cup)})
 
@@ -73,6 +74,7 @@ async def patch_cup(cup_id: RowId, cup: Annotated[Cup | None, Body()] = None) ->
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     app.state.limits = Limits()
+    app.state.rate_limits = RateLimits({}, RateLimitMetrics(CollectorRegistry()))
     app.state.show_cause = False
     app.include_router(router)
     boundary = Boundary(app.router, RequestMetrics(CollectorRegistry()), AccessLog(json=True), Cors(()))
@@ -192,4 +194,4 @@ def in_a_thread() -> Response:
 )
 def test_a_signature_that_is_not_bound_here_is_refused_at_start(endpoint: Callable[..., Any]) -> None:
     with pytest.raises(TypeError):
-        APIRouter(route_class=UnitRoute).post("/cups")(answers()(endpoint))
+        APIRouter(route_class=UnitRoute).post("/cups")(answers(public=True)(endpoint))

@@ -13,11 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainstay.kernel.core.context import RequestContext, request_context
 from mainstay.kernel.core.errors import DomainError, InternalError, StartupError, Unavailable
+from mainstay.kernel.core.tokens import Principal
 from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.errors import error_response, router_error
 from mainstay.kernel.http.guard import check_request
 from mainstay.kernel.http.headers import by_name
-from mainstay.kernel.http.types import HEAD_KEY, HEADERS_KEY, TENANT_KEY, Headers
+from mainstay.kernel.http.types import HEAD_KEY, HEADERS_KEY, PRINCIPAL_KEY, RATE_LIMIT_KEY, TENANT_KEY, Headers
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.metrics import RequestMetrics
 
@@ -60,7 +61,7 @@ class Boundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *own_headers]
+                message["headers"] = [*message.get("headers", ()), *own_headers, *scope.get(RATE_LIMIT_KEY, ())]
             elif method == "HEAD":
                 message["body"] = b""
             await send(message)
@@ -84,7 +85,14 @@ class Boundary:
             route = scope.get("route")
             path = route.path if route is not None else _UNMATCHED
             self._metrics.ended(method, path, status, seconds)
-            self._access_log.line(method, path, status, seconds, context.request_id, scope.get(TENANT_KEY))
+            user, tenant = _caller(scope)
+            self._access_log.line(method, path, status, seconds, context.request_id, user=user, tenant=tenant)
+
+
+def _caller(scope: Scope) -> tuple[str | None, str | None]:
+    """Who has called, and whose data it was about, as far as the route has found out: the ids of user and tenant."""
+    principal: Principal | None = scope.get(PRINCIPAL_KEY)
+    return None if principal is None else str(principal.subject), scope.get(TENANT_KEY)
 
 
 def _told(scope: Scope, error: BaseException) -> DomainError:

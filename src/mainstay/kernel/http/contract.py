@@ -8,17 +8,22 @@ from typing import Any, TypeVar
 from mainstay.kernel.core.cursor import InvalidCursor
 from mainstay.kernel.core.errors import (
     DomainError,
+    Forbidden,
     InternalError,
     Invalid,
     InvalidHeader,
+    InvalidToken,
     Malformed,
     PreconditionFailed,
     PreconditionRequired,
+    RateLimited,
     RequestTimeout,
     TooLarge,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
+from mainstay.kernel.core.rates import Group
 from mainstay.kernel.core.unit import IdempotencyKeyRequired, IdempotencyKeyReused, RequestInProgress
 from mainstay.kernel.http.errors import JSON, PROBLEM, STATUS, ErrorResponse
 from mainstay.kernel.http.tenant import TenantRequired
@@ -46,6 +51,10 @@ class Contract:
     """What invalid input is answered with."""
     if_match: Need = Need.NONE
     idempotency: Need = Need.NONE
+    public: bool = False
+    """Whether anybody may call it: then nobody looks at a token."""
+    scoped: bool = True
+    """Whether the caller's token needs the service's scope; else it is the service that decides who may."""
     tenant: bool = False
     """Whether it is about one tenant's data."""
     form_label: bool = False
@@ -54,29 +63,29 @@ class Contract:
     """Whether it is a list in pages by cursor."""
     etag: bool = False
     """Whether its answer carries one resource in one version."""
+    limited: Group | None = None
+    """With what it is counted; left out, with the other reads or writes."""
+    counted: bool = True
+    """Whether it is: who runs the program may always ask how it is."""
     stored: bool = True
     """Whether it needs the database."""
 
     def all_errors(self, *, has_body: bool) -> list[type[DomainError]]:
         """The declared errors and those that follow from the rest."""
-        errors: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, self.invalid, InternalError]
-        if self.stored:
-            errors.append(Unavailable)
-        if self.tenant:
-            errors.append(TenantRequired)
-        if self.keyset:
-            errors.append(InvalidCursor)
-        if has_body:
-            errors += (RequestTimeout, TooLarge, UnsupportedMediaType)
-        if self.if_match is not Need.NONE:
-            errors.append(PreconditionFailed)
-        if self.if_match is Need.REQUIRED:
-            errors.append(PreconditionRequired)
-        if self.idempotency is not Need.NONE:
-            errors += (IdempotencyKeyReused, RequestInProgress)
-        if self.idempotency is Need.REQUIRED:
-            errors.append(IdempotencyKeyRequired)
-        return errors
+        implied: list[tuple[bool, tuple[type[DomainError], ...]]] = [
+            (self.stored, (Unavailable,)),
+            (not self.public, (Unauthorized, InvalidToken)),
+            (not self.public and (self.scoped or self.tenant), (Forbidden,)),
+            (self.tenant, (TenantRequired,)),
+            (self.keyset, (InvalidCursor,)),
+            (has_body, (RequestTimeout, TooLarge, UnsupportedMediaType)),
+            (self.if_match is not Need.NONE, (PreconditionFailed,)),
+            (self.if_match is Need.REQUIRED, (PreconditionRequired,)),
+            (self.idempotency is not Need.NONE, (IdempotencyKeyReused, RequestInProgress)),
+            (self.idempotency is Need.REQUIRED, (IdempotencyKeyRequired,)),
+        ]
+        always: list[type[DomainError]] = [Malformed, InvalidHeader, *self.errors, self.invalid, InternalError]
+        return always + [error for holds, errors in implied if holds for error in errors]
 
 
 def answers(*errors: type[DomainError], **promises: Any) -> Callable[[Endpoint], Endpoint]:
@@ -124,11 +133,24 @@ def _failures(errors: Iterable[type[DomainError]]) -> Responses:
         response = found.setdefault(STATUS[error.kind], {"model": ErrorResponse, "description": "", "content": content})
         response["description"] = f"{response['description']} `{error.code}`: {error.message}".strip()
         response["content"][JSON]["examples"][error.code] = {"value": _example(error)}
-        if issubclass(error, PreconditionFailed):
+        if issubclass(error, Unauthorized):
+            response["headers"] = _CHALLENGE
+        elif issubclass(error, PreconditionFailed):
             response["headers"] = _ETAG
         elif error.retry_after is not None:
             response["headers"] = _RETRY_AFTER
     return found
+
+
+def limited(responses: dict[str, Any]) -> dict[str, Any]:
+    """The same of an operation whose requests are counted, as OpenAPI has them."""
+    refused = _failures([RateLimited])[STATUS[RateLimited.kind]]
+    refused["content"][JSON]["schema"] = {"$ref": f"#/components/schemas/{refused.pop('model').__name__}"}
+    found = {**responses, str(STATUS[RateLimited.kind]): refused}
+    return {
+        status: {**response, "headers": {**response.get("headers", {}), **_RATE_LIMIT}}
+        for status, response in sorted(found.items())
+    }
 
 
 def header_parameters(contract: Contract, method: str) -> list[dict[str, Any]]:
@@ -170,7 +192,27 @@ _LINK = _answered(
     always=False,
     pattern='^<[^<>]+>; rel="next"$',
 )
+_CHALLENGE = _answered(
+    "WWW-Authenticate", "What to send (RFC 6750).", always=True, pattern="^Bearer", examples=["Bearer"]
+)
 _RETRY_AFTER = _answered("Retry-After", "Seconds until a retry makes sense.", always=False, pattern="^[0-9]+$")
+_RATE_LIMIT = {
+    **_answered(
+        "RateLimit-Policy",
+        "How many requests (`q`) of the group a caller may send in any so many seconds (`w`); not there where requests "
+        "cannot be counted.",
+        always=False,
+        pattern='^"[a-z]+";q=[0-9]+;w=[0-9]+$',
+        examples=['"read";q=600;w=60'],
+    ),
+    **_answered(
+        "RateLimit",
+        "How many are left (`r`), and after how many seconds there will be more (`t`).",
+        always=False,
+        pattern='^"[a-z]+";r=[0-9]+;t=[0-9]+$',
+        examples=['"read";r=599;t=60'],
+    ),
+}
 REQUEST_ID = _answered(
     "X-Request-ID", "The request's id, as in the log.", always=True, pattern="^[A-Za-z0-9._-]{1,128}$"
 )

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from mainstay.kernel.core.errors import Malformed, NotFound
+from mainstay.kernel.core.errors import InvalidToken, Malformed, NotFound
 from mainstay.kernel.http.application import create_application
 from mainstay.kernel.http.contract import Contract, Need, answers, contract_of
 from mainstay.kernel.http.errors import STATUS
@@ -37,7 +39,21 @@ def statuses(contract: Contract, *, has_body: bool = False) -> set[int]:
     ],
 )
 def test_the_statuses_follow_from_the_promises(contract: Contract, has_body: bool, expected: set[int]) -> None:
-    assert statuses(contract, has_body=has_body) == expected
+    assert statuses(replace(contract, public=True), has_body=has_body) == expected
+    assert statuses(contract, has_body=has_body) == expected | {401, 403}
+
+
+@pytest.mark.parametrize(
+    ("contract", "expected"),
+    [
+        (Contract(scoped=False), {401}),
+        (Contract(scoped=False, tenant=True), {401, 403}),
+        (Contract(scoped=True, public=True), set()),
+        (Contract(public=True, errors=(InvalidToken,)), {401}),
+    ],
+)
+def test_who_may_call_says_what_a_caller_can_be_told(contract: Contract, expected: set[int]) -> None:
+    assert statuses(contract) - ALWAYS - {503} == expected
 
 
 def test_a_contract_is_found_on_its_endpoint() -> None:
@@ -54,13 +70,20 @@ def test_an_operation_without_a_contract_is_no_operation() -> None:
         router.get("/")(undeclared)
 
 
+def test_an_operation_of_no_service_is_for_everybody_or_for_nobody() -> None:
+    router = APIRouter(route_class=UnitRoute)
+    with pytest.raises(TypeError, match="endpoint has no tag"):
+        router.get("/")(answers()(endpoint))
+    router.get("/")(answers(public=True)(endpoint))
+
+
 def test_an_included_router_keeps_what_was_declared() -> None:
-    router = APIRouter(prefix="/cups", route_class=UnitRoute)
+    router = APIRouter(prefix="/cups", route_class=UnitRoute, tags=["cups"])
     router.delete("/{cup}", status_code=204)(answers(NotFound, if_match=Need.REQUIRED)(endpoint))
     app = FastAPI()
     app.include_router(router)
     documented = app.openapi()["paths"]["/cups/{cup}"]["delete"]["responses"]
-    assert set(documented) == {str(status) for status in ALWAYS | {204, 404, 412, 428, 503}}
+    assert set(documented) == {str(status) for status in ALWAYS | {204, 401, 403, 404, 412, 428, 503}}
 
 
 async def endpoint_of_a_cup(cup: str) -> Response:
@@ -89,5 +112,5 @@ async def test_invalid_input_is_answered_as_the_contract_says(cups: FastAPI) -> 
 
 def test_an_operation_that_answers_no_422_documents_none(cups: FastAPI) -> None:
     documented = cups.openapi()["paths"]["/cups/{cup}"]["get"]["responses"]
-    assert set(documented) == {"200", "400", "500", "503"}
+    assert set(documented) == {"200", "400", "401", "403", "500", "503"}
     assert "no_cup" in documented["400"]["description"]

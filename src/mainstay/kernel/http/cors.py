@@ -11,7 +11,10 @@ from mainstay.kernel.http.types import HeaderList, Headers
 
 _VARY = (b"vary", b"Origin")
 # Lower case, so that a `grep ETag` meets the ETag line alone.
-_EXPOSE = (b"access-control-expose-headers", b"etag, location, link, retry-after, x-request-id, idempotency-replayed")
+_EXPOSE = (
+    b"access-control-expose-headers",
+    b"etag, location, link, retry-after, ratelimit, ratelimit-policy, x-request-id, idempotency-replayed",
+)
 _ALLOW = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (b"access-control-allow-headers", b"*, authorization"),  # the star leaves this one out

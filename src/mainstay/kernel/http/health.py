@@ -71,21 +71,21 @@ async def _state(check: Check) -> str:
 
 
 @router.get("/health", response_model=Alive)
-@answers(stored=False)
+@answers(public=True, counted=False, stored=False)
 async def health() -> Response:
     """Say that the program answers."""
     return respond({"status": "ok"})
 
 
 @router.get("/healthz", response_model=Alive)
-@answers(stored=False)
+@answers(public=True, counted=False, stored=False)
 async def healthz() -> Response:
     """Say that the process lives, without any I/O: for a liveness probe."""
     return respond({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Ready)
-@answers(NotReady, stored=False)
+@answers(NotReady, public=True, counted=False, stored=False)
 async def readyz(request: Request) -> Response:
     """Say whether requests can be answered now: for a readiness probe."""
     known: Health = request.app.state.health
@@ -99,7 +99,7 @@ _COUNTED = {"description": "All counters.", "content": {"text/plain": {"schema":
 
 
 @router.get("/metrics", response_class=Response, responses={200: _COUNTED})
-@answers(stored=False)
+@answers(public=True, counted=False, stored=False)
 async def metrics(request: Request) -> Response:
     """What was counted, in Prometheus's text format."""
     counted: RequestMetrics = request.app.state.metrics

@@ -6,10 +6,11 @@ import re
 import orjson
 
 from mainstay.kernel.core.errors import InvalidHeader
+from mainstay.kernel.core.tokens import Principal
 from mainstay.kernel.core.unit import IdempotencyKeyRequired, Key
 from mainstay.kernel.http.contract import Need
 from mainstay.kernel.http.request import StrictRequest
-from mainstay.kernel.http.types import TENANT_KEY
+from mainstay.kernel.http.types import PRINCIPAL_KEY, TENANT_KEY
 
 _BARE = re.compile(r"[\x20-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')  # a string of RFC 8941, section 3.3.3
@@ -24,11 +25,18 @@ def idempotency_key(request: StrictRequest, need: Need) -> Key | None:
             raise IdempotencyKeyRequired
         return None
     return Key(
-        tenant=request.scope.get(TENANT_KEY, ""),
+        tenant=_owner(request),
         scope=f"{request.scope['method']} {request.scope['path']}",
         value=parse_key(header.decode("latin-1")),
         fingerprint=fingerprint(request.value),
     )
+
+
+def _owner(request: StrictRequest) -> str:
+    """The tenant or the user, where there is one: what others do with the same key is their business."""
+    principal: Principal | None = request.scope.get(PRINCIPAL_KEY)
+    tenant: str | None = request.scope.get(TENANT_KEY)
+    return tenant or ("" if principal is None else str(principal.subject))
 
 
 def parse_key(header: str) -> str:

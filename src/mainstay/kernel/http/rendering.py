@@ -12,6 +12,7 @@ from mainstay.kernel.http.types import ETAG
 
 _JSON = (b"content-type", b"application/json")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 class Rendered(Response):
@@ -77,6 +78,12 @@ def no_content() -> Rendered:
     return Rendered(204)
 
 
+def no_store(response: Rendered) -> Rendered:
+    """The same answer, made one that no cache may keep."""
+    response.raw_headers = [*(header for header in response.raw_headers if header != _REVALIDATE), _NO_STORE]
+    return response
+
+
 def replay(reply: Reply) -> Rendered:
     """The answer that a key got the first time, marked as such."""
     headers = [(b"idempotency-replayed", b"true")]
@@ -87,4 +94,5 @@ def replay(reply: Reply) -> Rendered:
 
 def not_modified(response: Rendered) -> Rendered:
     """304 for a caller who has this version already (RFC 9110, section 15.4.5)."""
-    return Rendered(304, etag=response.etag)
+    unchanged = Rendered(304, etag=response.etag)
+    return no_store(unchanged) if _NO_STORE in response.raw_headers else unchanged

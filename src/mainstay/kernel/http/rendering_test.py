@@ -7,7 +7,7 @@ from starlette.types import Message
 
 from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.unit import Reply
-from mainstay.kernel.http.rendering import Rendered, no_content, not_modified, replay, respond
+from mainstay.kernel.http.rendering import Rendered, no_content, no_store, not_modified, replay, respond
 
 
 async def sent(response: Rendered) -> list[Message]:
@@ -83,3 +83,18 @@ def test_times_end_in_z_and_ids_are_text() -> None:
     assert dumps([datetime(2026, 11, 21, 6, 0, 0, 5, UTC), UUID(int=1)]) == (
         b'["2026-11-21T06:00:00.000005Z","00000000-0000-0000-0000-000000000001"]'
     )
+
+
+@pytest.mark.parametrize("version", [None, 3])
+def test_what_no_cache_keeps_says_so_and_nothing_else(version: int | None) -> None:
+    response = no_store(respond({}, version=version))
+    assert [value for name, value in response.raw_headers if name == b"cache-control"] == [b"no-store"]
+    assert response.etag == (None if version is None else '"3"')
+
+
+def test_304_may_be_kept_where_the_answer_may() -> None:
+    for response, said in (
+        (respond({}, version=3), b"private, no-cache"),
+        (no_store(respond({}, version=3)), b"no-store"),
+    ):
+        assert dict(not_modified(response).raw_headers)[b"cache-control"] == said

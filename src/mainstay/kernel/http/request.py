@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,7 @@ from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.types import HEADERS_KEY, Headers
 
 _JSON = b"application/json"
+_FIELDS_MAX = 100
 # A whole media type (RFC 9110, section 8.3.1), whatever its parameters: a charset means nothing (RFC 8259, section 11).
 _LIKE_JSON = re.compile(rb"application/(?:[\w!#$&^.-]+\+)?json[ \t]*(?:;.*)?", re.IGNORECASE)
 _FORM = re.compile(rb"application/x-www-form-urlencoded[ \t]*(?:;.*)?", re.IGNORECASE)
@@ -22,6 +24,7 @@ class StrictRequest(Request):
     """What FastAPI gets in place of Starlette's request; FastAPI finds the parsed body in its cache."""
 
     _body: bytes
+    _fields: dict[str, str]
     _json: Any
 
     @property
@@ -47,17 +50,19 @@ class StrictRequest(Request):
         """
         labelled = form_label and _FORM.fullmatch(self.named_headers.get(b"content-type", b"")) is not None
         _check_media_type(self.named_headers, labelled=labelled)
-        limits: Limits = self.app.state.limits
-        try:
-            async with asyncio.timeout(limits.body_timeout):
-                self._body = await self._read(limits.max_body_bytes)
-        except TimeoutError as error:
-            raise RequestTimeout from error
+        self._body = await self._read_in_time()
         if labelled and not self._body.lstrip().startswith(b"{") and self._body:
             raise UnsupportedMediaType
         self._json = parse(self._body or b"{}") if self._body or form_label else None
         if self._json is None and form_label:  # elsewhere a body has to be there, and null is none
             raise RequestValidationError([{"type": "dict_type", "loc": ("body",), "msg": "Input should be an object"}])
+
+    async def load_form(self) -> dict[str, str]:
+        """Read and parse a body that is a form: its fields by name. Raises what `load` does."""
+        if not hasattr(self, "_fields"):  # else the endpoint runs again, and the body has been read
+            _check_form(self.named_headers)
+            self._fields = parse_form(await self._read_in_time())
+        return self._fields
 
     async def body(self) -> bytes:
         """The bytes that `load` has read."""
@@ -66,6 +71,14 @@ class StrictRequest(Request):
     async def json(self) -> Any:
         """The value that `load` has parsed."""
         return self._json
+
+    async def _read_in_time(self) -> bytes:
+        limits: Limits = self.app.state.limits
+        try:
+            async with asyncio.timeout(limits.body_timeout):
+                return await self._read(limits.max_body_bytes)
+        except TimeoutError as error:
+            raise RequestTimeout from error
 
     async def _read(self, limit: int) -> bytes:
         """The whole body. One over the limit is read to its end and dropped: who still sends reads no answer."""
@@ -100,6 +113,32 @@ def parse(text: bytes) -> Any:
         return strict_json.loads(text)
     except strict_json.StrictJsonError as error:
         raise RequestValidationError([{"type": error.type, "loc": ("body",), "msg": str(error)}]) from error
+
+
+def parse_form(text: bytes) -> dict[str, str]:
+    """The fields of a form. Raises RequestValidationError, also where a field stands twice."""
+    try:
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise _no_form("The body is no form in UTF-8") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _no_form("A field stands twice")
+    if any("\0" in value for value in fields.values()):
+        raise _no_form("The body holds a NUL character")
+    return fields
+
+
+def _no_form(message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "form_invalid", "loc": ("body",), "msg": message}])
+
+
+def _check_form(headers: Headers) -> None:
+    if (
+        not _FORM.fullmatch(headers.get(b"content-type", b""))
+        or headers.get(b"content-encoding", b"identity") != b"identity"
+    ):
+        raise UnsupportedMediaType("Send the body as application/x-www-form-urlencoded.")
 
 
 def _check_media_type(headers: Headers, *, labelled: bool) -> None:

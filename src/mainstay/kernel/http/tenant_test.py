@@ -1,11 +1,14 @@
 import re
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from mainstay.kernel.core.errors import DomainError, InvalidHeader, Malformed
+from mainstay.kernel.core.errors import DomainError, Forbidden, InvalidHeader, Malformed
+from mainstay.kernel.core.tokens import Principal
 from mainstay.kernel.http.tenant import TenantRequired, read_tenant, tenant_of
 from mainstay.kernel.http.types import TENANT_KEY
 
@@ -50,6 +53,38 @@ def test_what_is_missing_is_required(headers: dict[bytes, bytes]) -> None:
         read_tenant(headers)
     assert (raised.value.code, raised.value.kind) == ("tenant_required", Malformed.kind)
     assert "send X-Tenant-Id" in str(raised.value)
+
+
+def caller(tenant: str | None) -> Principal:
+    return Principal(
+        subject=uuid4(), token_id="t", role="user", scopes=frozenset(), tenant=tenant, expires=datetime.now(UTC)
+    )
+
+
+@pytest.mark.parametrize("headers", [{}, {X_TENANT_ID: b"tenant-1"}])
+def test_who_has_a_tenant_need_not_name_it(headers: dict[bytes, bytes]) -> None:
+    assert read_tenant(headers, caller("tenant-1")) == "tenant-1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "tenant"),
+    [
+        ({}, None),
+        ({X_TENANT_ID: b"tenant-1"}, None),
+        ({X_TENANT_ID: b"a b"}, None),
+        ({X_TENANT_ID: b"tenant-2"}, "tenant-1"),
+        ({X_TENANT_ID: b"TENANT-1"}, "tenant-1"),
+        ({X_TENANT_ID: b"tenant-11"}, "tenant-1"),
+    ],
+)
+def test_who_has_none_or_names_another_is_turned_away(headers: dict[bytes, bytes], tenant: str | None) -> None:
+    with pytest.raises(Forbidden):
+        read_tenant(headers, caller(tenant))
+
+
+def test_what_is_no_tenant_is_no_other_tenant_either() -> None:
+    with pytest.raises(InvalidHeader):
+        read_tenant({X_TENANT_ID: b"a b"}, caller("tenant-1"))
 
 
 def test_both_errors_are_told_to_callers() -> None:

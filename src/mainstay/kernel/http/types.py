@@ -14,6 +14,15 @@ UNIT_KEY = "mainstay.unit"
 TENANT_KEY = "mainstay.tenant"
 """Where in the ASGI scope the route leaves the caller's tenant, of operations that ask for it."""
 
+PRINCIPAL_KEY = "mainstay.principal"
+"""Where in the ASGI scope whoever verified the access token leaves who calls; absent where nobody did."""
+
+RATE_LIMIT_KEY = "mainstay.rate_limit"
+"""Where in the ASGI scope the route leaves the headers that tell of a limit, for every answer to the request."""
+
+SIGN_IN_KEY = "mainstay.sign_in"
+"""Is in the ASGI scope of an attempt to sign in that has been counted."""
+
 HEAD_KEY = "mainstay.head"
 """Is in the ASGI scope where a HEAD request is answered as a GET: nobody reads the body."""
 

@@ -19,12 +19,16 @@ from starlette.types import Receive, Scope, Send
 
 from mainstay.kernel.core.errors import DomainError, Kind, Unavailable
 from mainstay.kernel.core.events import EventBus
+from mainstay.kernel.core.rates import Group
+from mainstay.kernel.core.tokens import Principal
 from mainstay.kernel.core.unit import Key, KeyTaken, LostRace, Unit
 from mainstay.kernel.http.arguments import Arguments
+from mainstay.kernel.http.auth import Guard
 from mainstay.kernel.http.conditional import unless_known
 from mainstay.kernel.http.contract import Need, contract_of, header_parameters, responses
 from mainstay.kernel.http.errors import error_response, log_failure, validation_error
 from mainstay.kernel.http.idempotency import idempotency_key
+from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.http.rendering import Rendered, replay
 from mainstay.kernel.http.request import StrictRequest
 from mainstay.kernel.http.tenant import read_tenant
@@ -50,16 +54,22 @@ class UnitRoute(APIRoute):
     """Every operation of Mainstay is one of these; the endpoint says what it promises with `@answers`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Raises TypeError where the endpoint has no contract, or a signature that cannot be bound."""
+        """Raises TypeError where the endpoint has no contract, no tag, or a signature that cannot be bound."""
         self.contract = contract_of(endpoint)
         method = next(iter(options["methods"]))
-        has_body = bool(get_dependant(path=path, call=endpoint).body_params)
+        extra = options.get("openapi_extra") or {}  # names a body where the endpoint reads it by itself
+        has_body = bool(get_dependant(path=path, call=endpoint).body_params) or "requestBody" in extra
         described = responses(self.contract, method, options.get("status_code") or 200, has_body=has_body)
         options["response_description"] = getattr(options.get("response_model"), "__doc__", None) or "Done."
         options["responses"] = {**described, **(options.get("responses") or {})}
-        options["openapi_extra"] = {"parameters": header_parameters(self.contract, method)}
+        options["openapi_extra"] = {**extra, "parameters": header_parameters(self.contract, method)}
         super().__init__(path, endpoint, **options)
         self._is_read = method == "GET"
+        self.action: Group = "read" if self._is_read else "write"
+        self.group = (self.contract.limited or self.action) if self.contract.counted else None
+        self.service = str(self.tags[0]) if self.tags else ""
+        if not (self.service or self.contract.public):
+            raise TypeError(f"{endpoint.__qualname__} has no tag: whether it wants a token, its service says")
         self._arguments = Arguments(self)
         self.app = self._serve
 
@@ -76,8 +86,10 @@ class UnitRoute(APIRoute):
         await response(scope, receive, send)
 
     async def _answer(self, request: StrictRequest) -> Response:
-        if self.contract.tenant:
-            request.scope[TENANT_KEY] = read_tenant(request.named_headers)
+        try:
+            await self._admit(request)
+        finally:  # who is turned away counts too: guessing is no cheaper than asking
+            await self._count(request)
         if self.body_field is not None:
             await request.load(form_label=self.contract.form_label)
         key = None
@@ -92,6 +104,21 @@ class UnitRoute(APIRoute):
         if response is None:
             raise Unavailable("Too many writers at once on this resource; please try again.")
         return response
+
+    async def _admit(self, request: StrictRequest) -> None:
+        """Leave in the scope who calls and whose data it is about. Raises Unauthorized, Forbidden, TenantRequired."""
+        principal: Principal | None = None
+        if not self.contract.public:
+            guard: Guard = request.app.state.guard
+            principal = await guard.admit(request, self.service, self.action, scoped=self.contract.scoped)
+        if self.contract.tenant:
+            request.scope[TENANT_KEY] = read_tenant(request.named_headers, principal)
+
+    async def _count(self, request: StrictRequest) -> None:
+        """Raises RateLimited, and Unavailable where it must not go on uncounted."""
+        if self.group is not None:
+            rate_limits: RateLimits = request.app.state.rate_limits
+            await rate_limits.count(request.scope, self.group)
 
     async def _attempt(self, request: StrictRequest, key: Key | None) -> Response | None:
         """One run of the endpoint and its commit; None where it lost a race and has to run again."""

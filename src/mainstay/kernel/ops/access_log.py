@@ -26,12 +26,22 @@ class AccessLog:
         self._write = _write_json if json else _write_console
         self._logger = logging.getLogger(_NAME)
 
-    def line(  # noqa: PLR0913, PLR0917 - what stands in a line
-        self, method: str, route: str, status: int, seconds: float, request_id: str, tenant: str | None = None
+    def line(  # noqa: PLR0913 - what stands in a line
+        self,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        request_id: str,
+        *,
+        user: str | None = None,
+        tenant: str | None = None,
     ) -> None:
         """Write a line, where the log level lets it through. `route` is the template, not the path."""
         if self._logger.isEnabledFor(logging.INFO):
             line: Line = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+            if user is not None:
+                line["user"] = user
             if tenant is not None:
                 line["tenant"] = tenant
             self._write(line, request_id)

@@ -54,13 +54,17 @@ def test_every_logger_writes_lines_of_one_shape(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("json", [True, False])
-def test_the_line_of_a_request_names_its_tenant_if_it_has_one(capsys: pytest.CaptureFixture[str], json: bool) -> None:
+def test_the_line_of_a_request_names_who_called_and_the_tenant_if_there_is_one(
+    capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
     configure_logging("INFO", json=json)
-    AccessLog(json=json).line("GET", "/orders", 200, 0.0, "r-1", "tenant-1")
+    AccessLog(json=json).line("GET", "/orders", 200, 0.0, "r-1", user="u-1", tenant="tenant-1")
     AccessLog(json=json).line("GET", "/pets", 200, 0.0, "r-1")
     of_a_tenant, of_none = capsys.readouterr().out.splitlines()
     assert '"tenant":"tenant-1"' in of_a_tenant if json else "tenant=tenant-1" in of_a_tenant
+    assert '"user":"u-1"' in of_a_tenant if json else "user=u-1" in of_a_tenant
     assert "tenant" not in of_none
+    assert "user" not in of_none
 
 
 def test_a_line_outside_a_request_has_no_request_id(lines: Lines) -> None:

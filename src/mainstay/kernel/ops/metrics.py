@@ -44,3 +44,20 @@ class RequestMetrics:
     def render(self) -> bytes:
         """The exposition format."""
         return generate_latest(self._registry)
+
+
+class RateLimitMetrics:
+    """Requests refused because their caller sends too many, and those that could not be counted, by group."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("group",)
+        self._refused = Counter("rate_limited", "Requests refused with 429.", labels, registry=registry)
+        self._failed = Counter("rate_limit_failures", "Requests that could not be counted.", labels, registry=registry)
+
+    def refused(self, group: str) -> None:
+        """Count a request that was one too many."""
+        self._refused.labels(group).inc()
+
+    def failed(self, group: str) -> None:
+        """Count one that could not be counted."""
+        self._failed.labels(group).inc()

@@ -11,9 +11,12 @@ from mainstay.kernel.core.errors import StartupError
 
 
 @contextmanager
-def from_extra(name: str) -> Iterator[None]:
-    """Around the import of a sink whose packages come with the extra `name`. Raises StartupError where they did not."""
+def from_extra(name: str, who: str) -> Iterator[None]:
+    """Around an import whose packages come with the extra `name`; raises StartupError where they did not.
+
+    `who` needs them, in the words of whoever reads that.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        raise StartupError(f"SINKS has {name}, which needs more packages: pip install 'mainstay[{name}]'") from error
+        raise StartupError(f"{who} needs more packages: pip install 'mainstay[{name}]'") from error
