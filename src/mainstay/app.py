@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,7 +16,10 @@ from pydantic import SecretStr
 from mainstay import __version__
 from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.core.errors import StartupError, Unavailable
+from mainstay.kernel.core.keys import EdKeys, HmacKeys, Keys
 from mainstay.kernel.core.sink import Sink
+from mainstay.kernel.core.tokens import TokenVerifier
+from mainstay.kernel.core.unit import Reply
 from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
@@ -24,7 +27,9 @@ from mainstay.kernel.db.models import Base
 from mainstay.kernel.db.notify import Notifier
 from mainstay.kernel.db.relay.options import RelayOptions
 from mainstay.kernel.db.relay.relay import Relay
+from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.kernel.http.application import create_application
+from mainstay.kernel.http.auth import Guard
 from mainstay.kernel.http.connection import ON_STOP
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.ops.access_log import AccessLog
@@ -46,19 +51,29 @@ from mainstay.services.tasks import dependencies as tasks
 from mainstay.services.tasks.domain import TaskEvent
 from mainstay.services.tasks.listeners import log as log_task
 from mainstay.services.tasks.routes import router as tasks_router
+from mainstay.services.users import dependencies as users
+from mainstay.services.users.domain import User, UserEvent
+from mainstay.services.users.routes import router as users_router
 from mainstay.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
 _PENDING = "pending: run `mainstay migrate up`"
 
-ROUTERS = {"pets": pets_router, "tasks": tasks_router, "configs": configs_router, "orders": orders_router}
+ROUTERS = {
+    "pets": pets_router,
+    "tasks": tasks_router,
+    "configs": configs_router,
+    "orders": orders_router,
+    "users": users_router,
+}
 
 TAGS = {
     "pets": "The resource that everyone starts from.",
     "tasks": "What a team has agreed to do: one list, nothing twice.",
     "configs": "Applications and their configurations: read at the start, then watched for changes.",
     "orders": "Of many tenants, each with its own: made once however often it is asked for, confirmed, closed.",
+    "users": "Accounts, and the tokens that the other services take.",
     "operations": "For those who run the program: does it live, is it ready, what did it count.",
 }
 """What the documentation says of each group of operations."""
@@ -93,7 +108,7 @@ def _webhook(settings: Settings) -> Sink:
 
 def _nats(settings: Settings) -> Sink:
     servers = _needed("nats", NATS_URL=settings.nats_url).split(",")
-    with from_extra("nats"):
+    with from_extra("nats", "The sink nats"):
         from mainstay.kernel.sinks.nats import NatsSink
     return NatsSink(servers, settings.topic_prefix, settings.nats_stream)
 
@@ -101,14 +116,14 @@ def _nats(settings: Settings) -> Sink:
 def _kafka(settings: Settings) -> Sink:
     if not settings.kafka_bootstrap_servers:
         raise StartupError("SINKS has kafka: KAFKA_BOOTSTRAP_SERVERS is required")
-    with from_extra("kafka"):
+    with from_extra("kafka", "The sink kafka"):
         from mainstay.kernel.sinks.kafka import KafkaSink
     return KafkaSink(settings.kafka_bootstrap_servers, settings.topic_prefix)
 
 
 def _redis(settings: Settings) -> Sink:
     url = _needed("redis", REDIS_URL=settings.redis_url)
-    with from_extra("redis"):
+    with from_extra("redis", "The sink redis"):
         from mainstay.kernel.sinks.redis import RedisSink
     return RedisSink(url, settings.topic_prefix, settings.redis_stream_length)
 
@@ -152,20 +167,31 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_tags=[{"name": name, "description": TAGS[name]} for name in (*settings.services, "operations")],
         routers=[ROUTERS[name] for name in settings.services],
         lifespan=lifespan,
-        limits=Limits(max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout),
+        limits=Limits(
+            max_body_bytes=settings.max_body_bytes,
+            body_timeout=settings.body_timeout,
+            rates=settings.effective_rate_limits,
+        ),
         access_log=AccessLog(json=settings.json_logs),
         show_cause=settings.show_cause,
         cors_origins=settings.cors_origins,
+        guarded=settings.guarded,
     )
 
 
 async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
     """Open what the chosen services need; `stack` closes it. Raises StartupError."""
     app.state.bus.subscribe(log_task, TaskEvent)
-    if "orders" in settings.services:
-        app.state.cursors = Cursors(*_secrets(settings))
+    app.state.cursors = Cursors(*_secrets(settings))
+    app.state.guard = Guard(TokenVerifier(_token_keys(settings)), settings.guarded)
+    if settings.redis_url is not None and settings.effective_rate_limits:
+        _share_rate_limits(app, settings.redis_url.get_secret_value(), settings, stack)
     if settings.needs_postgres:
         database = await _open_database(app, settings, stack)
+        state = stack.enter_context(_users(settings, database.share()))
+        app.state.users = lambda: state
+        app.state.bus.subscribe(state.callers.hear, UserEvent)
+        app.state.guard = state.guard(settings.guarded)
         app.state.pets = pets.postgres_storage(database.share())
         app.state.tasks = tasks.postgres_storage(database.share())
         app.state.orders = orders.postgres_storage(database.share())
@@ -176,14 +202,40 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         app.state.tasks = await stack.enter_async_context(tasks.sqlite_storage(keep_keys=keep_keys))
 
 
+def _users(settings: Settings, database: Database) -> AbstractContextManager[users.UsersState]:
+    """Accounts and sessions, also where another process serves them: it is they that say who calls."""
+    passwords = users.hashed_with(settings.password_hash, settings.bcrypt_cost)
+    return users.users_state(database, _token_keys(settings), _secrets(settings), passwords)
+
+
+def _share_rate_limits(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
+    """Count in Redis, together with all who have the same one. Raises StartupError."""
+    with from_extra("redis", "REDIS_URL, where rate limits are counted,"):
+        from mainstay.kernel.http.redis_windows import RedisWindows
+    windows = RedisWindows(url, settings.topic_prefix, _secrets(settings)[0])
+    stack.push_async_callback(windows.aclose)
+    app.state.rate_limits.count_in(windows.open)
+
+
 def _secrets(settings: Settings) -> Sequence[bytes]:
     """What signs, then what has signed before. Raises StartupError."""
     return settings.given_secrets or [kept_secret(settings.data_dir / "secret_key")]
 
 
+def _token_keys(settings: Settings) -> Keys:
+    """What signs access tokens: the program's secret, or the Ed25519 key of a file. Raises StartupError."""
+    if settings.token_key_file is None:
+        return HmacKeys(*_secrets(settings))
+    try:
+        current, *others = (path.read_bytes() for path in (settings.token_key_file, *settings.token_key_files_other))
+        return EdKeys.read(current, *others)
+    except (OSError, ValueError) as error:
+        raise StartupError(f"TOKEN_KEY_FILE, TOKEN_KEY_FILES_OTHER: {error}") from None
+
+
 async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Database:
     """PostgreSQL, migrated and watched by the readiness probe. Raises StartupError."""
-    try:
+    with _said_plainly():
         url = await database_url(settings, stack)
         if settings.migrates_on_start:
             await _migrate(url)
@@ -192,13 +244,20 @@ async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack
         await stack.enter_async_context(Notifier(database, relay))
         if "configs" in settings.services:
             await _start_configs(app, url, settings, stack)
+    app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
+    return database
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """What is wrong with the database, as an operator can read it. Raises StartupError."""
+    try:
+        yield
     except (EmbeddedPostgresError, migrations.MigrationError) as error:
         raise StartupError(str(error)) from error
     except Unavailable as error:
         cause = error.original_error or error
         raise StartupError(f"The database cannot be used: {cause}. Check DATABASE_URL.") from error
-    app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
-    return database
 
 
 async def _start_configs(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
@@ -238,16 +297,34 @@ async def run_relay(settings: Settings) -> None:
     """Relay events until SIGTERM or SIGINT, without serving. Raises StartupError."""
     configure_logging(settings.effective_log_level, json=settings.json_logs)
     async with AsyncExitStack() as stack:
-        try:
+        with _said_plainly():
             url = await database_url(settings, stack)
             relay = make_relay(url, settings)
             if settings.migrates_on_start:
                 await _migrate(url)
-        except (EmbeddedPostgresError, migrations.MigrationError) as error:
-            raise StartupError(str(error)) from error
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, relay.stop)
         await relay.run()
+
+
+async def open_admin(settings: Settings, fields: Mapping[str, Any], password: str) -> User:
+    """Open an account with the role that registration does not give, without serving.
+
+    Raises StartupError, Invalid for a password that is guessed first, and EmailTaken.
+    """
+    async with AsyncExitStack() as stack:
+        with _said_plainly():
+            url = await database_url(settings, stack)
+            if settings.migrates_on_start:
+                await _migrate(url)
+            database = await stack.enter_async_context(_database(url, settings))
+            if not await migrations.is_current(database):
+                raise StartupError(f"migrations are {_PENDING}")
+            unit = PostgresUnit(database)
+            accounts = stack.enter_context(_users(settings, database)).accounts(unit)
+            user = await accounts.register({**fields, "role": "admin"}, password)
+            await unit.commit(Reply(201, b""), None)
+        return user
 
 
 def make_relay(url: str, settings: Settings) -> Relay:

@@ -8,17 +8,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mainstay.kernel.core.rates import Group, Rate, parse_rates
 from mainstay.kernel.sinks.signature import signing_keys
 from mainstay.kernel.sinks.webhook import webhook_url
 
 AppEnv = Literal["dev", "test", "qa", "prod"]
+AuthMode = Literal["open", "required"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-SERVICES = ("pets", "tasks", "configs", "orders")
+SERVICES = ("pets", "tasks", "configs", "orders", "users")
 SINKS = ("log", "webhook", "nats", "kafka", "redis")
 
 SECRET_BYTES = 32
 """At least: what HMAC-SHA256 can make use of."""
+
+BCRYPT_COST_MIN = 10
+"""In production; tests may have it cheaper. The OWASP cheat sheet on passwords names it as the least."""
 
 _PLACEHOLDER = re.compile(r"(?i)change[ _-]?(?:me|this|it)|placeholder|example|your[ _-]?secret|insecure|(.)\1{15}")
 """What stands in documents and templates in place of a secret, and one key held down."""
@@ -31,6 +36,9 @@ _KAFKA_SERVER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 _REDIS_URL = re.compile(rf"rediss?://(?:[^/?#@\s]*@)?{_HOST}(?:/[0-9]{{1,5}})?")
 _ENVIRONMENTS: dict[str, AppEnv] = {"development": "dev", "staging": "qa", "production": "prod"}
 _LOG_LEVELS: dict[AppEnv, LogLevel] = {"dev": "DEBUG", "test": "WARNING", "qa": "INFO", "prod": "INFO"}
+
+
+_RATE_LIMITS = "read=600/minute,write=120/minute,auth=30/minute"
 
 
 class SettingsError(Exception):
@@ -58,6 +66,16 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     secret_key_previous: SecretStr | None = None
 
+    auth_mode: AuthMode | None = None
+    auth_mode_pets: AuthMode | None = None
+    auth_mode_tasks: AuthMode | None = None
+    auth_mode_configs: AuthMode | None = None
+    auth_mode_orders: AuthMode | None = None
+    password_hash: Literal["bcrypt", "argon2id"] = "bcrypt"  # noqa: S105 - the name of a method
+    bcrypt_cost: int = Field(12, ge=4, le=16)
+    token_key_file: Path | None = None
+    token_key_files_other: Annotated[tuple[Path, ...], NoDecode] = ()
+
     database_url: SecretStr | None = None
     db_pool_min: int = Field(2, ge=1, le=1000)
     db_pool_max: int = Field(10, ge=1, le=1000)
@@ -79,6 +97,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     redis_stream_length: int | None = Field(None, ge=1)
 
+    rate_limits: str | None = None
     max_body_bytes: int = Field(1_048_576, ge=1, le=1_073_741_824)
     header_timeout: float = Field(10, gt=0, le=600)
     body_timeout: float = Field(30, gt=0, le=600)
@@ -92,9 +111,9 @@ class Settings(BaseSettings):
     outbox_max_attempts: int = Field(12, ge=1, le=100)
     outbox_retention_days: int = Field(7, ge=1, le=3650)
 
-    _comma_separated = field_validator("services", "cors_origins", "sinks", "kafka_bootstrap_servers", mode="before")(
-        _split
-    )
+    _comma_separated = field_validator(
+        *("services", "cors_origins", "sinks", "kafka_bootstrap_servers", "token_key_files_other"), mode="before"
+    )(_split)
 
     @field_validator("services")
     @classmethod
@@ -171,6 +190,13 @@ class Settings(BaseSettings):
             raise ValueError("has to be like redis://user:password@host:6379/0, or rediss:// for TLS")
         return url
 
+    @field_validator("rate_limits")
+    @classmethod
+    def _rates(cls, rates: str | None) -> str | None:
+        if rates is not None:
+            parse_rates(rates)
+        return rates
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.db_pool_min > self.db_pool_max:
@@ -179,6 +205,10 @@ class Settings(BaseSettings):
             raise ValueError("DATABASE_URL is required in prod: the embedded PostgreSQL is not for production")
         if self.app_env == "prod" and self.secret_key is None:
             raise ValueError("SECRET_KEY is required in prod; `openssl rand -base64 48` makes one")
+        if self.app_env == "prod" and self.bcrypt_cost < BCRYPT_COST_MIN:
+            raise ValueError(f"BCRYPT_COST is at least {BCRYPT_COST_MIN} in prod: cheaper hashes are guessed too fast")
+        if self.token_key_files_other and self.token_key_file is None:
+            raise ValueError("TOKEN_KEY_FILES_OTHER go with the one that signs: set TOKEN_KEY_FILE too")
         if self.secret_key_previous is not None and self.secret_key is None:
             raise ValueError("SECRET_KEY_PREVIOUS is the one before SECRET_KEY: set both")
         return self
@@ -189,6 +219,19 @@ class Settings(BaseSettings):
         return self.log_level or _LOG_LEVELS[self.app_env]
 
     @property
+    def effective_auth_mode(self) -> AuthMode:
+        """AUTH_MODE, else required where others than developers call."""
+        return self.auth_mode or ("required" if self.app_env in {"qa", "prod"} else "open")
+
+    @property
+    def effective_rate_limits(self) -> Mapping[Group, Rate]:
+        """RATE_LIMITS, else what the environment has by default: where people try things out, signing in alone."""
+        rates = parse_rates(self.rate_limits or _RATE_LIMITS)
+        if self.rate_limits is None and self.app_env in {"dev", "test"}:
+            return {"auth": rates["auth"]}
+        return rates
+
+    @property
     def idempotency_seconds(self) -> float:
         """How long the answer to an idempotency key is kept."""
         return self.idempotency_hours * 3600.0
@@ -197,6 +240,18 @@ class Settings(BaseSettings):
     def given_secrets(self) -> Sequence[bytes]:
         """SECRET_KEY, which signs, then SECRET_KEY_PREVIOUS, whose signatures still count; of these, those given."""
         return [key.get_secret_value().encode() for key in (self.secret_key, self.secret_key_previous) if key]
+
+    @property
+    def guarded(self) -> frozenset[str]:
+        """The services that take no call without a token: users always, the others as AUTH_MODE and its kin say."""
+        own = {
+            "pets": self.auth_mode_pets,
+            "tasks": self.auth_mode_tasks,
+            "configs": self.auth_mode_configs,
+            "orders": self.auth_mode_orders,
+        }
+        mode = self.effective_auth_mode
+        return frozenset({"users", *(name for name, chosen in own.items() if (chosen or mode) == "required")})
 
     @property
     def in_process(self) -> Mapping[str, str]:

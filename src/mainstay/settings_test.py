@@ -146,6 +146,17 @@ def test_the_secret_before_is_of_no_use_alone(environment: Environment) -> None:
     assert "set both" in refusal()[0]
 
 
+@pytest.mark.parametrize("cost", ["4", "9"])
+def test_production_wants_hashes_that_cost_something(environment: Environment, cost: str) -> None:
+    environment(APP_ENV="prod", DATABASE_URL=DATABASE, SECRET_KEY=SECRET, BCRYPT_COST=cost)
+    (line,) = refusal()
+    assert "BCRYPT_COST is at least 10" in line
+    environment(BCRYPT_COST="10")
+    assert load_settings().bcrypt_cost == 10
+    environment(APP_ENV="qa", BCRYPT_COST=cost)
+    assert load_settings().bcrypt_cost == int(cost)
+
+
 @pytest.mark.parametrize("given", [{}, {"DATABASE_URL": ""}])
 def test_production_wants_a_database(environment: Environment, given: dict[str, str]) -> None:
     environment(APP_ENV="prod", **given)
@@ -161,6 +172,15 @@ WRONG = {
     "DATA_DIR": [],
     "SECRET_KEY": ["hunter2", "hunter2" * 4, "changeme-" + "hunter2" * 5, "x" * 32, "your-secret-key-" + "hunter2" * 5],
     "SECRET_KEY_PREVIOUS": ["hunter2", "hunter2" * 4],
+    "AUTH_MODE": ["hunter2", "Open", "none", "false"],
+    "AUTH_MODE_PETS": ["hunter2", "Open"],
+    "AUTH_MODE_TASKS": ["hunter2", "Open"],
+    "AUTH_MODE_CONFIGS": ["hunter2", "Open"],
+    "AUTH_MODE_ORDERS": ["hunter2", "Open"],
+    "PASSWORD_HASH": ["hunter2", "argon2", "md5"],
+    "BCRYPT_COST": ["hunter2", "3", "17", "12.5"],
+    "TOKEN_KEY_FILE": [],
+    "TOKEN_KEY_FILES_OTHER": ["hunter2"],
     "LOG_LEVEL": ["hunter2", "debug", "TRACE"],
     "CORS_ORIGINS": ["hunter2", "https://hunter2/", "https://a/hunter2", "https://a b", "HTTPS://hunter2", "https://"],
     "DATABASE_URL": [
@@ -194,6 +214,15 @@ WRONG = {
     "NATS_STREAM": ["hunter2.x", "hunter2 x", "hunter2>", "x" * 101],
     "KAFKA_BOOTSTRAP_SERVERS": ["hunter2", "kafka://hunter2:9092", "a:9092,hunter2", "a:hunter2", "a b:9092"],
     "REDIS_URL": ["hunter2", "http://a/hunter2", "redis://a:hunter2/", "redis://a/hunter2", "redis://a?db=hunter2"],
+    "RATE_LIMITS": [
+        "hunter2",
+        "read",
+        "read=0/minute",
+        "read=5/day",
+        "read=5/minute,read=6/minute",
+        "none,read=1/second",
+        ",",
+    ],
     "REDIS_STREAM_LENGTH": ["hunter2", "0", "-1", "1e6"],
     "MAX_BODY_BYTES": ["hunter2", "0", "-1", "1MiB", "1e6"],
     "HEADER_TIMEOUT": ["hunter2", "0", "-1", "nan", "inf"],
@@ -282,6 +311,35 @@ def test_each_sink_is_named_once_or_none_is(environment: Environment, value: str
 def test_a_database_can_be_named_in_every_way_that_postgresql_knows(environment: Environment, url: str) -> None:
     environment(DATABASE_URL=url)
     assert load_settings().database_url is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "guarded"),
+    [
+        ({}, set()),
+        ({"APP_ENV": "test"}, set()),
+        ({"APP_ENV": "qa"}, {"pets", "tasks", "configs", "orders"}),
+        ({"APP_ENV": "prod"}, {"pets", "tasks", "configs", "orders"}),
+        ({"APP_ENV": "prod", "AUTH_MODE": "open"}, set()),
+        ({"AUTH_MODE": "required"}, {"pets", "tasks", "configs", "orders"}),
+        ({"AUTH_MODE_PETS": "required"}, {"pets"}),
+        ({"AUTH_MODE_TASKS": "required", "AUTH_MODE_ORDERS": "required"}, {"tasks", "orders"}),
+        ({"AUTH_MODE": "required", "AUTH_MODE_CONFIGS": "open"}, {"pets", "tasks", "orders"}),
+        ({"APP_ENV": "qa", "AUTH_MODE": "open", "AUTH_MODE_PETS": "open"}, set()),
+    ],
+)
+def test_users_want_a_token_always_the_others_where_it_is_said(
+    environment: Environment, names: dict[str, str], guarded: set[str]
+) -> None:
+    environment(**{"DATABASE_URL": DATABASE, "SECRET_KEY": SECRET, **names})
+    assert load_settings().guarded == {"users", *guarded}
+
+
+def test_keys_that_verify_go_with_the_one_that_signs(environment: Environment) -> None:
+    environment(TOKEN_KEY_FILE="new.pem", TOKEN_KEY_FILES_OTHER="old.pem, next.pem")
+    settings = load_settings()
+    assert settings.token_key_file == Path("new.pem")
+    assert settings.token_key_files_other == (Path("old.pem"), Path("next.pem"))
 
 
 def test_secrets_are_not_shown(environment: Environment) -> None:

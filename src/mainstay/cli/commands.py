@@ -10,6 +10,7 @@ import typer
 
 from mainstay.cli.outbox import outbox
 from mainstay.cli.running import fail, on_database, read_settings
+from mainstay.cli.users import users
 
 if TYPE_CHECKING:
     from mainstay.app import Migrations
@@ -29,6 +30,7 @@ migrate = typer.Typer(
 )
 app.add_typer(migrate, name="migrate")
 app.add_typer(outbox, name="outbox")
+app.add_typer(users, name="users")
 
 
 def main() -> None:
