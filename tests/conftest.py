@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -24,9 +24,24 @@ from fastapi import FastAPI
 from mainstay.app import MIGRATIONS, create_app
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.settings import Settings, load_settings
+from tests.leaks import check_log, leak
 
 READY_SECONDS = 15.0
 """How long a process may take to serve on a machine that is busy with other tests."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """No test passes during which the program has written a secret down."""
+    return without_secrets((yield))
+
+
+def without_secrets(report: pytest.TestReport) -> pytest.TestReport:
+    """The report, failed where what was written holds a secret."""
+    found = next(filter(None, (leak(text) for _, text in report.sections)), None)
+    if found is not None and report.passed:
+        report.outcome, report.longrepr = "failed", f"written down: {found}"
+    return report
 
 
 def database_named(url: str, name: str) -> str:
@@ -110,7 +125,13 @@ def database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> 
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings as a test wants them: nothing read from the machine's environment matters, nobody touches the outbox."""
     return load_settings(
-        app_env="test", database_url=database_url, data_dir=tmp_path, migrate_on_start=False, relay=False
+        app_env="test",
+        database_url=database_url,
+        data_dir=tmp_path,
+        migrate_on_start=False,
+        relay=False,
+        bcrypt_cost=4,  # the cheapest: 1 ms a hash
+        rate_limits="none",
     )
 
 
@@ -168,6 +189,7 @@ class ServerProcess:
             self.process.send_signal(how)
         code = self.process.wait(READY_SECONDS)
         self._log.close()
+        check_log(self.log)
         return code
 
     def __enter__(self) -> Self:
@@ -211,7 +233,13 @@ def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., ServerPro
     started: list[ServerProcess] = []
 
     def start(*arguments: str, **environment: str) -> ServerProcess:
-        defaults = {"APP_ENV": "test", "DATABASE_URL": database_url, "LOG_LEVEL": "INFO"}
+        defaults = {
+            "APP_ENV": "test",
+            "DATABASE_URL": database_url,
+            "LOG_LEVEL": "INFO",
+            "BCRYPT_COST": "4",
+            "RATE_LIMITS": "none",
+        }
         server = ServerProcess(tmp_path, arguments, **{**defaults, **environment})
         started.append(server)
         return server.__enter__()

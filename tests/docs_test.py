@@ -145,7 +145,9 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def effective(settings: Settings) -> dict[str, Any]:
     return settings.model_dump() | {
         "log_level": settings.effective_log_level,
+        "auth_mode": settings.effective_auth_mode,
         "migrate_on_start": settings.migrates_on_start,
+        "rate_limits": settings.effective_rate_limits,
     }
 
 
@@ -208,4 +210,5 @@ def test_the_configuration_page_says_what_the_environments_mean(app_env: str, em
         "yes" if settings.show_cause else "no",
         "refused" if url else "yes",
         "yes" if settings.migrates_on_start else "no",
+        settings.effective_auth_mode,
     ]

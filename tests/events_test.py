@@ -63,6 +63,20 @@ def test_what_is_not_as_the_schema_says_is_seen(spoiled: dict[str, Any]) -> None
         jsonschema_rs.validate(SCHEMAS[ENVELOPE], EXAMPLES["pet.created"] | spoiled, validate_formats=True)
 
 
+async def an_accounts_life(client: httpx.AsyncClient) -> None:
+    """From its registration to its end; on the way somebody else has a token of it."""
+    ada = {"email": "ada@example.com", "password": "correct-battery-horse"}
+    await client.post("/api/v1/users", json=ada)
+    stolen = token = (await client.post("/api/v1/auth/login", json=ada)).json()["refresh_token"]
+    for _ in range(2):
+        token = (await client.post("/api/v1/auth/refresh", json={"refresh_token": token})).json()["refresh_token"]
+    await client.post("/api/v1/auth/refresh", json={"refresh_token": stolen})
+    access = (await client.post("/api/v1/auth/login", json=ada)).json()["access_token"]
+    who = {"Authorization": f"Bearer {access}"}
+    await client.patch("/api/v1/users/me", json={"full_name": "Ada"}, headers=who)
+    await client.delete("/api/v1/users/me", headers=who)
+
+
 @pytest_asyncio.fixture
 async def written(settings: Settings) -> AsyncIterator[list[dict[str, Any]]]:
     """Every event that there is, as the relay sends it, after calls that make one of each."""
@@ -82,6 +96,7 @@ async def written(settings: Settings) -> AsyncIterator[list[dict[str, Any]]]:
         order = (await client.post("/orders")).json()
         await client.patch(f"/orders/{order['id']}/confirm", json={"totalCents": 5000})
         await client.post(f"/orders/{order['id']}/close")
+        await an_accounts_life(client)
     assert settings.database_url is not None
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     rows = await connection.fetch(

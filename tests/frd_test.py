@@ -11,8 +11,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ITEM = re.compile(r"^[-*+] .*(?:\n(?!\n|[-*+] |#).*)*", re.MULTILINE)
 """A line of the list, with those that belong to it."""
-PROMISE = re.compile(r"- \*\*(P|PET|TASK|CONF|ORDER)-([A-Z]+)-([1-9]\d*)\*\* ([A-Z`/].+)", re.DOTALL)
-CHAPTERS = {"P": "Platform", "PET": "Pets", "TASK": "Tasks", "CONF": "Configs", "ORDER": "Orders"}
+PROMISE = re.compile(r"- \*\*(P|PET|TASK|CONF|ORDER|USER|AUTH)-([A-Z]+)-([1-9]\d*)\*\* ([A-Z`/].+)", re.DOTALL)
+CHAPTERS = {
+    "P": "Platform",
+    "PET": "Pets",
+    "TASK": "Tasks",
+    "CONF": "Configs",
+    "ORDER": "Orders",
+    "USER": "Users",
+    "AUTH": "Auth",
+}
 NAMED = re.compile(r"`((?:(?:src|tests)/|migrations_test)[^`\s]+)`")
 PYTHON_TEST = re.compile(r"((?:(?:src|tests)/[\w/]+|migrations)_test\.py)::(test_\w+)")
 HURL_TEST = re.compile(r"tests/hurl/\w+\.hurl")

@@ -1,16 +1,12 @@
-"""The resources that the platform's rules are held against, and what is looked at in every answer whatever the test.
-
-A resource joins with a row in RESOURCES.
-"""
+"""The resources that the platform's rules are held against, and what is looked at in every answer whatever the test."""
 
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -18,159 +14,28 @@ from fastapi import FastAPI
 
 from mainstay.app import create_app
 from mainstay.settings import load_settings
+from tests.conformance.resources import RESOURCES, Json, Resource
+from tests.conftest import run_sql
+from tests.signed_in import SignedIn, sign_in
 
-Json = Mapping[str, Any]
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 DOCUMENTED_HEADERS = {"ETag", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"}
-AN_APPLICATION = "01JCZ5W1XJ8T3S6V9Q4N2M7KRA"
 LOCK_SECONDS = 0.05
 """Nothing here waits for a lock but the one test that wants to see the wait end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resource:
-    """In what one resource differs from the others."""
-
-    name: str
-    storage: str = ""
-    """What its storage is called in the app's state, where that is not its name."""
-    given: Sequence[str] = ()
-    """Statements that make what its bodies refer to."""
-    collection: str
-    body: Callable[[str], Json]
-    """What POST takes; another text makes another resource."""
-    change: Callable[[str], Json]
-    """What changes it; another text changes it into something else."""
-    invalid: Json
-    """A body that neither POST nor the change takes."""
-    not_found: str
-    """The code of the error."""
-    missing: str
-    """An id that nothing has."""
-    allow: str
-    """The methods of one resource."""
-    allow_on_collection: str
-    changed_by: tuple[str, str] = ("PATCH", "")
-    """Method, and path below the resource."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every call."""
-    after_change: str = ""
-    """The path below the resource of a call that only a changed one takes."""
-    if_match_required: bool = False
-    keyed: bool = True
-    """Whether POST takes an Idempotency-Key."""
-    key_required: bool = False
-    unique: str = ""
-    """The field that no two resources share, if there is one."""
-    invalid_status: int = 422
-    default_limit: int = 0
-    """Of a page; 0 where there are no pages."""
-    max_limit: int = 0
-    offset: bool = True
-    """Whether pages go by offset."""
-
-    @property
-    def listed(self) -> bool:
-        """Whether its collection can be read."""
-        return "GET" in self.allow_on_collection
-
-    @property
-    def paged(self) -> bool:
-        """Whether the collection is read in pages: one that is not is streamed, and takes no parameters."""
-        return self.default_limit > 0
-
-
-RESOURCES = [
-    Resource(
-        name="pets",
-        collection="/pets",
-        body=lambda text: {"name": f"Mittens {text}", "species": "cat", "age_years": 2},
-        change=lambda _: {"status": "sold"},
-        invalid={"name": ""},
-        not_found="pet_not_found",
-        missing="9223372036854775807",
-        allow="DELETE, GET, HEAD, PATCH, PUT",
-        allow_on_collection="GET, HEAD, POST",
-        if_match_required=True,
-        default_limit=50,
-        max_limit=200,
-    ),
-    Resource(
-        name="tasks",
-        collection="/v1/tasks",
-        body=lambda text: {"title": f"Fix bug {text}", "priority": 4},
-        change=lambda _: {"status": "completed"},
-        invalid={"title": ""},
-        not_found="task_not_found",
-        missing="9223372036854775807",
-        allow="DELETE, GET, HEAD, PATCH, PUT",
-        allow_on_collection="GET, HEAD, POST",
-        unique="title",
-        default_limit=20,
-        max_limit=100,
-    ),
-    Resource(
-        name="orders",
-        collection="/orders",
-        headers={"X-Tenant-Id": "tenant-1"},
-        body=lambda _: {},
-        change=lambda _: {"totalCents": 5000},
-        changed_by=("PATCH", "/confirm"),
-        after_change="/close",
-        invalid={"unknown": 1},
-        not_found="order_not_found",
-        missing="ffffffff-ffff-7fff-bfff-ffffffffffff",
-        allow="GET, HEAD",
-        allow_on_collection="GET, HEAD, POST",
-        if_match_required=True,
-        key_required=True,
-        default_limit=20,
-        max_limit=100,
-        offset=False,
-    ),
-    Resource(
-        name="applications",
-        storage="configs",
-        collection="/api/v1/applications",
-        body=lambda text: {"name": f"checkout {text}", "comments": "new"},
-        change=lambda text: {"name": f"checkout, changed {text}"},
-        changed_by=("PUT", ""),
-        invalid={"name": ""},
-        invalid_status=400,
-        unique="name",
-        not_found="application_not_found",
-        missing="7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
-        allow="GET, HEAD, PUT",
-        allow_on_collection="GET, HEAD, POST",
-        keyed=False,
-    ),
-    Resource(
-        name="configurations",
-        storage="configs",
-        collection="/api/v1/configurations",
-        given=[f"INSERT INTO applications (id, name) VALUES ('{AN_APPLICATION}', 'an application')"],
-        body=lambda text: {"application_id": AN_APPLICATION, "name": f"production {text}", "config": {"a": [1, 2.5]}},
-        change=lambda text: {"name": f"production, changed {text}", "config": {"b": None}},
-        changed_by=("PUT", ""),
-        invalid={"name": ""},
-        invalid_status=400,
-        unique="name",
-        not_found="configuration_not_found",
-        missing="7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
-        allow="GET, HEAD, PUT",
-        allow_on_collection="POST",
-        keyed=False,
-    ),
-]
 
 
 class Api:
     """One resource over HTTP. A path is what follows the collection: "" or "/7"."""
 
-    def __init__(self, client: httpx.AsyncClient, resource: Resource) -> None:
-        self._client = client
+    def __init__(self, client: httpx.AsyncClient, resource: Resource, headers: Mapping[str, str]) -> None:
+        self.client = client
         self.resource = resource
+        self.headers = headers
+
+    def by(self, headers: Mapping[str, str]) -> "Api":
+        """The same, with these headers sent with every call: as somebody else."""
+        return Api(self.client, self.resource, headers)
 
     @property
     def readable(self) -> str:
@@ -179,8 +44,8 @@ class Api:
 
     async def call(self, method: str, path: str = "", headers: Headers = (), **content: Any) -> httpx.Response:
         """Any call."""
-        sent = [*self.resource.headers.items(), *(headers.items() if isinstance(headers, Mapping) else headers)]
-        return await self._client.request(method, self.resource.collection + path, headers=sent, **content)
+        sent = [*self.headers.items(), *(headers.items() if isinstance(headers, Mapping) else headers)]
+        return await self.client.request(method, self.resource.collection + path, headers=sent, **content)
 
     def body(self) -> Json:
         """What POST takes, each time another."""
@@ -211,6 +76,17 @@ class Api:
     async def delete(self, path: str, headers: Headers = ()) -> httpx.Response:
         """DELETE."""
         return await self.call("DELETE", path, headers)
+
+    async def call_all(self, path: str) -> dict[str, httpx.Response]:
+        """What every method answers at the resource and its collection: the reads, then the writes."""
+        answers = {"GET collection": await self.call("GET")} if self.resource.listed else {}
+        for method in ("GET", "HEAD"):
+            answers[method] = await self.call(method, path)
+        answers["POST"] = await self.create()
+        answers["change"] = await self.change(path, {"If-Match": "*"})
+        if "DELETE" in self.resource.allow:
+            answers["DELETE"] = await self.delete(path, {"If-Match": "*"})
+        return answers
 
     async def tag(self, path: str) -> str:
         """The resource's current entity tag."""
@@ -243,26 +119,28 @@ class Document:
 def kept_database_url(copied_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """One database for all these tests: each makes what it looks at."""
     with copied_database() as url:
+        run_sql(url, *(statement for resource in RESOURCES for statement in resource.given))
         yield url
 
 
+@pytest.fixture(scope="session")
+def program(kept_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FastAPI]:
+    """Makes the program, with more settings or none."""
+    common = {"app_env": "test", "migrate_on_start": False, "relay": False, "bcrypt_cost": 4, "rate_limits": "none"}
+    common["log_level"] = "INFO"  # the access lines too are searched for secrets (tests/leaks.py)
+
+    def program(**more: object) -> FastAPI:
+        folder = tmp_path_factory.mktemp("data")
+        settings = {**common, "database_url": kept_database_url, "db_lock_timeout": LOCK_SECONDS, "data_dir": folder}
+        return create_app(load_settings(**{**settings, **more}))
+
+    return program
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def app(kept_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FastAPI]:
+async def app(program: Callable[..., FastAPI]) -> AsyncIterator[FastAPI]:
     """The program, started once."""
-    app = create_app(
-        load_settings(
-            app_env="test",
-            database_url=kept_database_url,
-            data_dir=tmp_path_factory.mktemp("data"),
-            migrate_on_start=False,
-            relay=False,
-            db_lock_timeout=LOCK_SECONDS,
-        )
-    )
-    connection = await asyncpg.connect(kept_database_url)
-    for statement in (statement for resource in RESOURCES for statement in resource.given):
-        await connection.execute(statement)
-    await connection.close()
+    app = program()
     async with app.router.lifespan_context(app):
         yield app
 
@@ -275,7 +153,16 @@ def document(app: FastAPI) -> Document:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(app: FastAPI, document: Document) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls the program without a socket, and holds every answer to the rules that have no exception."""
+    """Calls the program without a socket."""
+    async with checked_client(app, document) as client:
+        yield client
+
+
+@asynccontextmanager
+async def checked_client(
+    app: FastAPI, document: Document, *, address: str = "127.0.0.1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that holds every answer to the rules that have no exception."""
 
     async def check(response: httpx.Response) -> None:
         await response.aread()
@@ -285,7 +172,7 @@ async def client(app: FastAPI, document: Document) -> AsyncIterator[httpx.AsyncC
         check_body(response)
         check_documented(response, document)
 
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
     hooks = {"response": [check]}
     async with httpx.AsyncClient(transport=transport, base_url="http://mainstay", event_hooks=hooks) as client:
         yield client
@@ -298,16 +185,75 @@ def resource(request: pytest.FixtureRequest) -> Resource:
     return found
 
 
+@pytest.fixture(scope="session")
+def signed_in(app: FastAPI, kept_database_url: str) -> Callable[..., SignedIn]:
+    """Makes users with tokens for the program."""
+    return partial(sign_in, kept_database_url, app.state.users().keys)
+
+
+@pytest.fixture(scope="session")
+def admin(signed_in: Callable[..., SignedIn]) -> SignedIn:
+    """Who may see to the users."""
+    return signed_in(role="admin")
+
+
 @pytest.fixture
-def api(client: httpx.AsyncClient, resource: Resource) -> Api:
-    """The resource over HTTP."""
-    return Api(client, resource)
+def api(client: httpx.AsyncClient, resource: Resource, admin: SignedIn) -> Api:
+    """The resource over HTTP, as those call who may."""
+    return Api(client, resource, admin.headers if resource.for_admins else resource.headers)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def strict_app(program: Callable[..., FastAPI]) -> AsyncIterator[FastAPI]:
+    """The program with tokens required, beside the open one."""
+    app = program(auth_mode="required")
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture(scope="session")
+def strict_document(strict_app: FastAPI) -> Document:
+    """What that one documents."""
+    return Document(strict_app.openapi())
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def strict_client(strict_app: FastAPI, strict_document: Document) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls it."""
+    async with checked_client(strict_app, strict_document) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def known(strict_app: FastAPI, kept_database_url: str) -> Callable[..., SignedIn]:
+    """Makes users with tokens for it."""
+    return partial(sign_in, kept_database_url, strict_app.state.users().keys)
+
+
+@pytest.fixture
+def service(resource: Resource) -> str:
+    """What the scopes begin with that open the resource."""
+    if resource.for_admins:
+        pytest.skip("admins alone may, whatever their scopes")
+    return resource.service or resource.name
+
+
+@pytest.fixture
+def strict(strict_client: httpx.AsyncClient, resource: Resource, service: str) -> Api:  # noqa: ARG001 - scopes open it
+    """The resource where tokens are required; whoever calls has to say so."""
+    return Api(strict_client, resource, {})
+
+
+@pytest.fixture
+def full(strict: Api, known: Callable[..., SignedIn], service: str) -> Api:
+    """The same, called by somebody of tenant-1 who may do everything."""
+    return strict.by(known(scopes=[f"{service}:*"], tenant="tenant-1").headers)
 
 
 @pytest.fixture
 def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
     """Makes the resource's storage raise an error from now on; None mends it."""
-    name = resource.storage or resource.name
+    name = resource.service or resource.name
     sound = getattr(app.state, name)
 
     def with_error(error: Exception | None) -> None:
@@ -334,8 +280,14 @@ def check_headers(response: httpx.Response) -> None:
         assert re.fullmatch(r'"[\x21\x23-\x7e]+"', response.headers["etag"])  # strong
         assert tagged[0].startswith(b"ETag: ")
     if "etag" in response.headers and response.status_code < 400:
-        assert response.headers["cache-control"] == "private, no-cache"
+        assert response.headers["cache-control"] == cache_control(response)
     assert ("location" in response.headers) == (response.status_code == 201)
+
+
+def cache_control(response: httpx.Response) -> str:
+    """What the answer is to say of caches."""
+    path = response.request.url.path
+    return next(resource.cache_control for resource in RESOURCES if path.startswith(resource.collection))
 
 
 def check_body(response: httpx.Response) -> None:
@@ -384,6 +336,6 @@ def check_documented(response: httpx.Response, document: Document) -> None:
     documented = operation["responses"].get(str(response.status_code))
     assert documented is not None, f"{operation['operationId']} is not documented to answer {response.status_code}"
     media_type = response.headers.get("content-type")
-    assert media_type in documented.get("content", [None])
+    assert (media_type and media_type.partition(";")[0]) in documented.get("content", [None])
     sent = {name for name in DOCUMENTED_HEADERS if name in response.headers}
     assert sent <= set(documented.get("headers", {})), operation["operationId"]

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.http.limits import Limits
+from tests.signed_in import SignedIn
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Api, Document
@@ -41,10 +42,13 @@ class Call:
     json: Any = None
     query: str = ""
     stream: Callable[[], AsyncIterator[bytes]] | None = None
+    who: dict[str, str] | None = None
+    """Sent in place of what says that the caller may."""
 
     async def send(self, api: "Api", accept: str = JSON) -> httpx.Response:
         path = self.one + self.below + self.query
         body = {"json": self.json} if self.stream is None else {"content": self.stream()}
+        api = api if self.who is None else api.by(self.who)
         return await api.call(self.method, path, {"Accept": accept, **self.headers}, **body)
 
 
@@ -56,6 +60,10 @@ async def endless() -> AsyncIterator[bytes]:
 
 def fail_as_400(call: Call, _: "Api") -> None:
     call.query = "?%00"
+
+
+def fail_as_401(call: Call, _: "Api") -> None:
+    call.who = {"Authorization": "Bearer none"}
 
 
 def fail_as_404(call: Call, api: "Api") -> None:
@@ -98,6 +106,8 @@ MADE_SO = {
     204: leave,
     304: answer_as_304,
     400: fail_as_400,
+    401: fail_as_401,
+    403: leave,
     404: fail_as_404,
     408: fail_as_408,
     409: leave,
@@ -116,7 +126,7 @@ def own_operations(api: "Api", document: "Document") -> Iterator[tuple[str, str,
     """Method, path below the collection, and operation of all that this resource has."""
     collection = api.resource.collection
     for method, path, operation in document.operations():
-        if path == collection or path.startswith(f"{collection}/"):
+        if path == collection or path.startswith(f"{collection}/{{"):
             yield method, path.removeprefix(collection), operation
 
 
@@ -169,11 +179,20 @@ async def conflicts(url: str, api: "Api", calls: list[Call]) -> AsyncIterator[No
 
 @pytest.fixture
 def surroundings(
-    api: "Api", app: FastAPI, kept_database_url: str, monkeypatch: pytest.MonkeyPatch, broken: Break
+    api: "Api",
+    app: FastAPI,
+    kept_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: Break,
+    signed_in: Callable[..., SignedIn],
 ) -> Surroundings:
     """What has to be, beside the call, for a status to be answered."""
 
     def prepare(status: int, calls: list[Call]) -> AbstractAsyncContextManager[None]:
+        if status == 403:
+            stranger = signed_in()
+            for call in calls:
+                call.who = stranger.headers
         if status == 408:
             monkeypatch.setattr(app.state, "limits", Limits(body_timeout=0.01))
         if status == 413:
@@ -225,7 +244,8 @@ async def test_the_example_of_every_body_is_accepted(api: "Api", document: "Docu
         call.json = example(own[2]["requestBody"]["content"][JSON]["schema"], document)
         assert call.json or not api.body()
         if api.resource.unique:
-            call.json[api.resource.unique] += secrets.token_hex(4)  # what an earlier example has made stays
+            found = call.json.get(api.resource.unique)  # what an earlier example has made stays
+            call.json |= {} if found is None else {api.resource.unique: secrets.token_hex(4) + found}
         if not api.resource.key_required:
             call.headers.pop("Idempotency-Key", None)
         answer = await call.send(api)

@@ -11,7 +11,8 @@ import pytest
 from mainstay.kernel.core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import Api, Resource
+    from tests.conformance.conftest import Api
+    from tests.conformance.resources import Resource
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

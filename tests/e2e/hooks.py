@@ -15,6 +15,8 @@ import httpx
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 
+from tests.e2e import users
+
 AnyCase: TypeAlias = "Case[Any]"
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -23,6 +25,7 @@ AN_APPLICATION = "01JCZ5W1XJ8T3S6V9Q4N2M7KRA"  # in examples alone
 UNDOCUMENTED = {"decimal_too_long", "frozen_field", "json_integer", "json_nul", "json_number", "json_surrogate"}
 ENVELOPE = {"code", "message", "details", "request_id"}
 
+A_USER = "/api/v1/users/{user_id}"
 CONFIRM, CLOSE = "/orders/{order_id}/confirm", "/orders/{order_id}/close"
 A_TENANT = "tenant-1"  # in examples
 BELOW = re.compile("/(confirm|close)$")
@@ -53,18 +56,33 @@ def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> 
     if isinstance(case.body, dict):  # the body that is left out is a value too, and assigned would count as invalid
         case.body = _with_plain_integers(case.body)
     assert case.meta is not None
-    if case.meta.phase.name.value == "coverage":
+    phase = case.meta.phase.name.value
+    if phase in {"coverage", "fuzzing"}:
+        users.aim(case)
+    if phase == "coverage":
         _aim(case)
-    elif case.path in {CONFIRM, CLOSE} and case.meta.phase.name.value == "fuzzing":  # nobody guesses a UUID
-        case.headers["X-Tenant-Id"] = A_TENANT
+    elif phase == "fuzzing" and case.path in {CONFIRM, CLOSE, A_USER}:  # nobody guesses a UUID
+        if case.path != A_USER:
+            case.headers["X-Tenant-Id"] = A_TENANT
         _aim(case)
 
 
 @schemathesis.check
 def a_valid_request_is_refused_for_its_key_alone(ctx: CheckContext, response: Response, case: AnyCase) -> None:
-    """422 is expected of valid requests in general (schemathesis.toml), but means one thing."""
+    """422 is expected of valid requests in general (schemathesis.toml), but means one thing; of users, a few more."""
     if _is_valid(case) and response.status_code == 422:
-        assert _error(response)["code"] == "idempotency_key_reused"
+        error = _error(response)
+        known = {found["type"] for found in error["details"].get("errors", [])} <= users.REFUSED
+        assert error["code"] == "idempotency_key_reused" or (known and case.path.startswith("/api/v1/"))
+
+
+@schemathesis.check
+def a_valid_request_is_unauthorized_for_its_credentials_alone(
+    ctx: CheckContext, response: Response, case: AnyCase
+) -> None:
+    """Likewise 401: which passwords and refresh tokens there are."""
+    if _is_valid(case) and response.status_code == 401 and "Authorization" not in case.headers:
+        assert _error(response)["code"] in {"invalid_credentials", "invalid_refresh_token"}
 
 
 @schemathesis.check
@@ -112,7 +130,10 @@ def a_read_shows_what_a_write_has_answered(ctx: CheckContext, response: Response
     url, tenant = response.request.url, case.headers.get("X-Tenant-Id")
     assert url is not None
     path = response.headers.get("location", [BELOW.sub("", urlsplit(url).path)])[0]
-    read = httpx.get(urljoin(url, path), headers={} if tenant is None else {"X-Tenant-Id": tenant})
+    if path.startswith(("/api/v1/auth/", "/api/v1/users/me")):
+        return  # no resource that others could read
+    who = users.admin().headers if path.startswith("/api/v1/users") else {}
+    read = httpx.get(urljoin(url, path), headers=who | ({} if tenant is None else {"X-Tenant-Id": tenant}))
     if case.method == "DELETE":
         assert read.status_code == 404
     else:

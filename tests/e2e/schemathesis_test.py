@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SECRET = "for-the-tests-0123456789-abcdefgh"
 
 # The gate's run is the same every time, so that it fails for the change at hand alone; the long one looks for news.
 SHORT = ("--max-examples=30", "--seed=1")
@@ -19,26 +21,33 @@ LONG = ("--max-time=240",)  # seconds, spent whole
 
 @pytest.mark.e2e
 @pytest.mark.timeout(180)
-def test_every_answer_is_what_the_document_says(serve: Callable[..., Any], tmp_path: Path) -> None:
-    run(serve(), tmp_path, *SHORT)
+def test_every_answer_is_what_the_document_says(serve: Callable[..., Any], database_url: str, tmp_path: Path) -> None:
+    run(serve(SECRET_KEY=SECRET), database_url, tmp_path, *SHORT)
 
 
 @pytest.mark.e2e
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("storage", ["postgres", "memory"])
-def test_however_long_one_asks(serve: Callable[..., Any], tmp_path: Path, storage: str) -> None:
-    run(serve(PETS_STORAGE=storage), tmp_path, *LONG)
+def test_however_long_one_asks(serve: Callable[..., Any], database_url: str, tmp_path: Path, storage: str) -> None:
+    run(serve(SECRET_KEY=SECRET, PETS_STORAGE=storage), database_url, tmp_path, *LONG)
 
 
-def run(server: Any, folder: Path, *options: str) -> None:
+def run(server: Any, database_url: str, folder: Path, *options: str) -> None:
     """Run schemathesis and look at what it did: a run that reached little finds little."""
     report = folder / "report.json"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
         *("run", f"{server.url}/openapi.json", "--report-json-path", str(report), *options),
     ]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py")}
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py"),
+        "PYTHONPATH": str(ROOT),
+        "BASE_URL": server.url,
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": SECRET,
+    }
     told = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     done = json.loads(report.read_text())

@@ -32,6 +32,8 @@ COMMANDS = [
     ("outbox", "list"),
     ("outbox", "retry"),
     ("outbox", "purge"),
+    ("users",),
+    ("users", "create-admin"),
 ]
 NOWHERE = "postgresql://user:hunter2@127.0.0.1:1/nowhere"  # nothing listens on port 1
 
@@ -91,7 +93,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
     assert (result.returncode, result.stderr) == (0, "")
     assert f"Usage: {' '.join(('mainstay', *command))} " in result.stdout
     assert "--help" in result.stdout
-    if command not in {(), ("migrate",), ("outbox",)}:  # these list their commands
+    if command not in {(), ("migrate",), ("outbox",), ("users",)}:  # these list their commands
         _, _, examples = result.stdout.partition("Example")
         assert f"mainstay {' '.join(command)}" in examples
 
@@ -99,7 +101,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
 def test_without_arguments_it_shows_the_help(mainstay_process: Run) -> None:
     result = mainstay_process()
     assert (result.returncode, result.stderr) == (0, "")
-    for name in ("serve", "relay", "migrate", "outbox", "openapi", "doctor"):
+    for name in ("serve", "relay", "migrate", "outbox", "users", "openapi", "doctor"):
         assert name in result.stdout
 
 
@@ -122,6 +124,9 @@ def test_the_version(mainstay: Run) -> None:
         ("relay", "extra"),
         ("outbox", "hunt"),
         ("outbox", "list", "--limit", "0"),
+        ("users", "create-admin"),
+        ("users", "create-admin", "ada@example.com", "extra"),
+        ("users", "create-admin", "ada@example.com", "--password", "hunter2"),
     ],
     ids=" ".join,
 )

@@ -281,7 +281,7 @@ async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator
         return respond({"id": number}, status=201, version=1, location=f"/marks/{number}")
 
     @router.post("/looked-up")
-    @answers(MarkTaken, idempotency=Need.OPTIONAL)
+    @answers(MarkTaken, public=True, idempotency=Need.OPTIONAL)
     async def looked_up(request: Request, body: MarkIn) -> Response:
         answer = make(request, body.name)
         if await database.fetch_text("SELECT count(*) FROM marks WHERE name = $1", [body.name]):
@@ -289,7 +289,7 @@ async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator
         return answer
 
     @router.post("/constrained")
-    @answers(MarkTaken, idempotency=Need.OPTIONAL)
+    @answers(MarkTaken, public=True, idempotency=Need.OPTIONAL)
     async def constrained(request: Request, body: MarkIn) -> Response:
         return make(request, body.name)
 

@@ -14,17 +14,27 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from mainstay.app import create_app
 from mainstay.settings import SERVICES, Settings
 
-ADDRESSES = {"pets": "/pets", "tasks": "/v1/tasks", "configs": "/api/v1/applications", "orders": "/orders"}
+ADDRESSES = {
+    "pets": "/pets",
+    "tasks": "/v1/tasks",
+    "configs": "/api/v1/applications",
+    "orders": "/orders",
+    "users": "/api/v1/users",
+}
 BODIES: dict[str, dict[str, str]] = {
     "pets": {"name": "Tom", "species": "cat"},
     "tasks": {"title": "Feed Tom"},
     "configs": {"name": "feeder"},
     "orders": {},
+    "users": {"email": "ada@example.com", "password": "correct-battery-horse"},
 }
+THERE = {name: 401 if name == "users" else 200 for name in ADDRESSES}
+"""What GET answers to who has no token."""
 KEYED = ("pets", "tasks", "orders")
 """Whose POST takes an Idempotency-Key."""
 CROWD = 30
@@ -58,7 +68,7 @@ async def test_only_the_chosen_service_is_there(settings: Settings, chosen: str)
         found = {name: (await client.get(path)).status_code for name, path in ADDRESSES.items()}
         document = (await client.get("/openapi.json")).json()
         probes = [(await client.get(path)).status_code for path in ("/health", "/healthz", "/readyz", "/metrics")]
-    assert found == {name: 200 if name == chosen else 404 for name in SERVICES}
+    assert found == {name: THERE[name] if name == chosen else 404 for name in SERVICES}
     assert [tag["name"] for tag in document["tags"]] == [chosen, "operations"]
     assert {path for path in document["paths"] if path in ADDRESSES.values()} == {ADDRESSES[chosen]}
     assert probes == [200] * 4
@@ -66,7 +76,24 @@ async def test_only_the_chosen_service_is_there(settings: Settings, chosen: str)
 
 async def test_left_out_all_services_are_there(settings: Settings) -> None:
     async with client_of(settings) as client:
-        assert [(await client.get(path)).status_code for path in ADDRESSES.values()] == [200] * len(ADDRESSES)
+        assert {name: (await client.get(path)).status_code for name, path in ADDRESSES.items()} == THERE
+
+
+@pytest.mark.parametrize("chosen", [name for name in SERVICES if name != "users"])
+async def test_a_token_counts_in_a_process_that_issues_none(settings: Settings, chosen: str) -> None:
+    """One process issues tokens, another one, with the same secret, takes them: and knows when a session is over."""
+    common = settings.model_copy(
+        update={"secret_key": SecretStr("for-the-tests-0123456789-abcdefgh"), "auth_mode": "required"}
+    )
+    alone = common.model_copy(update={"services": (chosen,)})
+    async with client_of(common.model_copy(update={"services": ("users",)})) as users, client_of(alone) as client:
+        await users.post(ADDRESSES["users"], json=BODIES["users"])
+        tokens = (await users.post("/api/v1/auth/login", json=BODIES["users"])).json()
+        who = {"Authorization": f"Bearer {tokens['access_token']}"}
+        found = [(await client.get(ADDRESSES[chosen], headers=headers)).status_code for headers in ({}, who)]
+        document = (await client.get("/openapi.json")).json()
+    assert found == [401, 403 if chosen == "orders" else 200]
+    assert document["components"]["securitySchemes"]["token"]["type"] == "http"  # no address to get one from
 
 
 def test_the_options_of_serve_reach_every_worker(serve: Callable[..., Any]) -> None:

@@ -66,10 +66,15 @@ def test_knowing_one_is_seen(code: str) -> None:
 
 @pytest.mark.parametrize("storage", ["memory", "postgres"])
 async def test_pets_in_memory_are_gone_after_a_restart_and_those_in_postgresql_are_not(
-    storage: str, database_url: str
+    storage: str, database_url: str, tmp_path: Path
 ) -> None:
     settings = load_settings(
-        app_env="test", services="pets", database_url=database_url, pets_storage=storage, migrate_on_start=False
+        app_env="test",
+        services="pets",
+        database_url=database_url,
+        pets_storage=storage,
+        migrate_on_start=False,
+        data_dir=tmp_path,
     )
     totals = []
     for _ in range(2):
@@ -83,8 +88,11 @@ async def test_pets_in_memory_are_gone_after_a_restart_and_those_in_postgresql_a
     assert totals == ([1, 1] if storage == "memory" else [1, 2])
 
 
-async def test_in_memory_a_key_is_kept_for_the_hours_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_settings(app_env="test", services="pets", pets_storage="memory", idempotency_hours=2)
+async def test_in_memory_a_key_is_kept_for_the_hours_that_are_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"services": "pets", "pets_storage": "memory", "idempotency_hours": 2, "data_dir": tmp_path}
+    settings = load_settings(app_env="test", **given)
     seconds = 0.0
     monkeypatch.setattr("mainstay.kernel.core.memory.time", SimpleNamespace(monotonic=lambda: seconds))
     app = create_app(settings)

@@ -48,10 +48,15 @@ def test_a_storage_that_there_is_not_is_refused(tmp_path: Path, storage: str) ->
 
 @pytest.mark.parametrize("storage", ["postgres", "sqlite-memory"])
 async def test_tasks_in_postgresql_outlive_the_program_and_those_in_memory_do_not(
-    storage: str, database_url: str
+    storage: str, database_url: str, tmp_path: Path
 ) -> None:
     settings = load_settings(
-        app_env="test", services="tasks", database_url=database_url, tasks_storage=storage, migrate_on_start=False
+        app_env="test",
+        services="tasks",
+        database_url=database_url,
+        tasks_storage=storage,
+        migrate_on_start=False,
+        data_dir=tmp_path,
     )
     title, key = "100% 😀 снова", {"Idempotency-Key": "k"}
     answers = []

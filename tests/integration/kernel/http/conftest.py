@@ -25,12 +25,21 @@ import pytest
 from fastapi import FastAPI
 
 from mainstay.app import create_app
+from mainstay.kernel.core.keys import HmacKeys
 from mainstay.settings import Settings
+from tests.leaks import check_log
+from tests.signed_in import SignedIn, sign_in
 
 READY_SECONDS = 20.0
 MAX_BODY_BYTES = 50_000
 ORIGINS = ("https://app.example", "http://localhost:3000")
-SETTINGS = {"MAX_BODY_BYTES": str(MAX_BODY_BYTES), "DB_LOCK_TIMEOUT": "0.2", "CORS_ORIGINS": ", ".join(ORIGINS)}
+SECRET = "for-the-tests-0123456789-abcdefgh"  # noqa: S105 - nobody's
+SETTINGS = {
+    "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+    "DB_LOCK_TIMEOUT": "0.2",
+    "CORS_ORIGINS": ", ".join(ORIGINS),
+    "SECRET_KEY": SECRET,
+}
 WRITTEN = {
     "pets": "count(*) FROM pets",
     "versions": "coalesce(sum(version), 0) FROM pets",
@@ -138,7 +147,13 @@ class Server:
         self.database_url = database_url
         self._log = folder / "log"
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        defaults = {"APP_ENV": "qa", "DATABASE_URL": database_url, "MIGRATE_ON_START": "false"}
+        defaults = {
+            "APP_ENV": "qa",
+            "AUTH_MODE": "open",
+            "DATABASE_URL": database_url,
+            "MIGRATE_ON_START": "false",
+            "RATE_LIMITS": "none",
+        }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mainstay", "serve", "--port", "0"],
@@ -179,6 +194,10 @@ class Server:
         columns = ", ".join(f"(SELECT {what})" for what in WRITTEN.values())
         return dict(zip(WRITTEN, self.session.row(f"SELECT {columns}"), strict=True))
 
+    def sign_in(self, **user: Any) -> SignedIn:
+        """A user with a token."""
+        return sign_in(self.database_url, HmacKeys(SECRET.encode()), **user)
+
     def signal(self) -> None:
         """Send SIGTERM: the first one begins the drain, the second one ends it."""
         self._process.send_signal(signal.SIGTERM)
@@ -189,6 +208,7 @@ class Server:
         self.session.close()
         self.signal()
         self._process.wait(READY_SECONDS)
+        check_log(self._log.read_text())
 
     def _listening(self) -> str | None:
         found = re.search(r"listening on (http://[^\s\"]+)", self._log.read_text())

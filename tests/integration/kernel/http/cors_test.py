@@ -50,7 +50,8 @@ def test_the_headers_that_a_page_may_read_are_named_in_lower_case(caller: Any, r
     caller.send(request_bytes("GET", "/pets", f"Origin: {GOOD}"))
     exposed = caller.answer().headers["access-control-expose-headers"]
     assert {name.strip() for name in exposed.split(",")} == {
-        *("etag", "location", "link", "retry-after", "x-request-id", "idempotency-replayed")
+        *("etag", "location", "link", "retry-after", "ratelimit", "ratelimit-policy"),
+        *("x-request-id", "idempotency-replayed"),
     }
 
 

@@ -16,36 +16,55 @@ OPERATIONS = {
     ("GET", "/healthz"): {200, 400, 422, 500},
     ("GET", "/readyz"): {200, 400, 422, 500, 503},
     ("GET", "/metrics"): {200, 400, 422, 500},
-    ("GET", "/pets"): {200, 400, 422, 500, 503},
-    ("POST", "/pets"): {201, 400, 408, 409, 413, 415, 422, 500, 503},
-    ("GET", "/pets/{pet_id}"): {200, 304, 400, 404, 422, 500, 503},
-    ("PUT", "/pets/{pet_id}"): {200, 400, 404, 408, 412, 413, 415, 422, 428, 500, 503},
-    ("PATCH", "/pets/{pet_id}"): {200, 400, 404, 408, 412, 413, 415, 422, 428, 500, 503},
-    ("DELETE", "/pets/{pet_id}"): {204, 400, 404, 412, 422, 500, 503},
+    ("GET", "/pets"): {200, 400, 401, 403, 422, 500, 503},
+    ("POST", "/pets"): {201, 400, 401, 403, 408, 409, 413, 415, 422, 500, 503},
+    ("GET", "/pets/{pet_id}"): {200, 304, 400, 401, 403, 404, 422, 500, 503},
+    ("PUT", "/pets/{pet_id}"): {200, 400, 401, 403, 404, 408, 412, 413, 415, 422, 428, 500, 503},
+    ("PATCH", "/pets/{pet_id}"): {200, 400, 401, 403, 404, 408, 412, 413, 415, 422, 428, 500, 503},
+    ("DELETE", "/pets/{pet_id}"): {204, 400, 401, 403, 404, 412, 422, 500, 503},
 }
 # Provoked by the conformance suite, as every resource's are.
 FURTHER_OPERATIONS = {
-    ("GET", "/v1/tasks"): {200, 400, 422, 500, 503},
-    ("POST", "/v1/tasks"): {201, 400, 408, 409, 413, 415, 422, 500, 503},
-    ("GET", "/v1/tasks/{task_id}"): {200, 304, 400, 404, 422, 500, 503},
-    ("PUT", "/v1/tasks/{task_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 500, 503},
-    ("PATCH", "/v1/tasks/{task_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 500, 503},
-    ("DELETE", "/v1/tasks/{task_id}"): {204, 400, 404, 412, 422, 500, 503},
-    ("GET", "/orders"): {200, 400, 422, 500, 503},
-    ("POST", "/orders"): {201, 400, 408, 409, 413, 415, 422, 500, 503},
-    ("GET", "/orders/{order_id}"): {200, 304, 400, 404, 422, 500, 503},
-    ("PATCH", "/orders/{order_id}/confirm"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 428, 500, 503},
-    ("POST", "/orders/{order_id}/close"): {200, 400, 404, 408, 409, 412, 413, 415, 422, 500, 503},
-    ("GET", "/api/v1/applications"): {200, 400, 500, 503},
-    ("POST", "/api/v1/applications"): {201, 400, 408, 409, 413, 415, 500, 503},
-    ("GET", "/api/v1/applications/{application_id}"): {200, 304, 400, 404, 500, 503},
-    ("PUT", "/api/v1/applications/{application_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 500, 503},
-    ("POST", "/api/v1/configurations"): {201, 400, 408, 409, 413, 415, 500, 503},
-    ("GET", "/api/v1/configurations/{configuration_id}"): {200, 304, 400, 404, 500, 503},
-    ("PUT", "/api/v1/configurations/{configuration_id}"): {200, 400, 404, 408, 409, 412, 413, 415, 500, 503},
+    ("GET", "/v1/tasks"): {200, 400, 401, 403, 422, 500, 503},
+    ("POST", "/v1/tasks"): {201, 400, 401, 403, 408, 409, 413, 415, 422, 500, 503},
+    ("GET", "/v1/tasks/{task_id}"): {200, 304, 400, 401, 403, 404, 422, 500, 503},
+    ("PUT", "/v1/tasks/{task_id}"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503},
+    ("PATCH", "/v1/tasks/{task_id}"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503},
+    ("DELETE", "/v1/tasks/{task_id}"): {204, 400, 401, 403, 404, 412, 422, 500, 503},
+    ("GET", "/orders"): {200, 400, 401, 403, 422, 500, 503},
+    ("POST", "/orders"): {201, 400, 401, 403, 408, 409, 413, 415, 422, 500, 503},
+    ("GET", "/orders/{order_id}"): {200, 304, 400, 401, 403, 404, 422, 500, 503},
+    ("PATCH", "/orders/{order_id}/confirm"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 500, 503},
+    ("POST", "/orders/{order_id}/close"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503},
+    ("GET", "/api/v1/applications"): {200, 400, 401, 403, 500, 503},
+    ("POST", "/api/v1/applications"): {201, 400, 401, 403, 408, 409, 413, 415, 500, 503},
+    ("GET", "/api/v1/applications/{application_id}"): {200, 304, 400, 401, 403, 404, 500, 503},
+    ("PUT", "/api/v1/applications/{application_id}"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 500, 503},
+    ("POST", "/api/v1/configurations"): {201, 400, 401, 403, 408, 409, 413, 415, 500, 503},
+    ("GET", "/api/v1/configurations/{configuration_id}"): {200, 304, 400, 401, 403, 404, 500, 503},
+    ("PUT", "/api/v1/configurations/{configuration_id}"): {200, 400, 401, 403, 404, 408, 409, 412, 413, 415, 500, 503},
+    ("POST", "/api/v1/auth/login"): {200, 400, 401, 408, 413, 415, 422, 500, 503},
+    ("POST", "/api/v1/auth/token"): {200, 400, 401, 408, 413, 415, 422, 500, 503},
+    ("POST", "/api/v1/auth/refresh"): {200, 400, 401, 408, 413, 415, 422, 500, 503},
+    ("POST", "/api/v1/auth/logout"): {204, 400, 401, 422, 500, 503},
+    ("POST", "/api/v1/auth/logout-all"): {204, 400, 401, 422, 500, 503},
+    ("GET", "/api/v1/auth/sessions"): {200, 400, 401, 422, 500, 503},
+    ("DELETE", "/api/v1/auth/sessions/{session_id}"): {204, 400, 401, 404, 422, 500, 503},
+    ("GET", "/.well-known/jwks.json"): {200, 400, 422, 500},
+    ("POST", "/api/v1/users"): {201, 400, 408, 409, 413, 415, 422, 500, 503},
+    ("GET", "/api/v1/users/me"): {200, 304, 400, 401, 422, 500, 503},
+    ("PATCH", "/api/v1/users/me"): {200, 400, 401, 408, 409, 412, 413, 415, 422, 500, 503},
+    ("DELETE", "/api/v1/users/me"): {204, 400, 401, 412, 422, 500, 503},
+    ("POST", "/api/v1/users/me/password"): {204, 400, 401, 408, 412, 413, 415, 422, 500, 503},
+    ("GET", "/api/v1/users"): {200, 400, 401, 403, 422, 500, 503},
+    ("GET", "/api/v1/users/{user_id}"): {200, 304, 400, 401, 403, 404, 422, 500, 503},
+    ("PATCH", "/api/v1/users/{user_id}"): {200, 400, 401, 403, 404, 408, 412, 413, 415, 422, 500, 503},
+    ("DELETE", "/api/v1/users/{user_id}"): {204, 400, 401, 403, 404, 412, 422, 500, 503},
 }
 CODES = {
     400: "bad_request",
+    401: "invalid_token",
+    403: "forbidden",
     404: "pet_not_found",
     409: "request_in_progress",
     412: "precondition_failed",
@@ -90,6 +109,11 @@ HELD_KEY = (
 )
 
 
+def caller_of(server: Any, status: int) -> list[str]:
+    """The header of somebody who may do nothing, for an answer that says so."""
+    return [f"Authorization: Bearer {server.sign_in().access_token}"] if status == 403 else []
+
+
 def provoke(request_bytes: Any, method: str, path: str, status: int, *lines: str) -> bytes:
     """A request to which the operation answers with this status, once `trouble` has been made."""
     target = path.replace("{pet_id}", "999" if status == 404 else "1")
@@ -99,6 +123,8 @@ def provoke(request_bytes: Any, method: str, path: str, status: int, *lines: str
         headers.append('If-Match: "99"' if status == 412 else 'If-Match: "1"')
     if status == 400:
         headers.append("Host: again")
+    if status == 401:
+        headers.append("Authorization: Bearer none")
     if status == 422:
         target += "?unknown=1"
     if status == 415:
@@ -135,7 +161,7 @@ def test_each_documented_error_is_answered_in_the_envelope(
 ) -> None:
     before = server.written()
     with trouble(server, status):
-        caller.send(provoke(request_bytes, method, path, status))
+        caller.send(provoke(request_bytes, method, path, status, *caller_of(server, status)))
         answer = caller.answer()
     assert answer.status == status
     code = answer.error["code"]
@@ -151,7 +177,8 @@ def test_each_documented_error_is_answered_in_the_envelope(
 def test_each_error_is_a_problem_for_who_asks_for_it(server: Any, caller: Any, request_bytes: Any, status: int) -> None:
     method, path, _ = next(error for error in PROVOKED if error[2] == status)
     with trouble(server, status):
-        caller.send(provoke(request_bytes, method, path, status, f"Accept: {PROBLEM}"))
+        who = caller_of(server, status)
+        caller.send(provoke(request_bytes, method, path, status, *who, f"Accept: {PROBLEM}"))
         answer = caller.answer()
     assert answer.status == status
     assert answer.headers["content-type"] == PROBLEM
@@ -244,13 +271,13 @@ def test_what_is_busy_says_when_to_come_back(server: Any, caller: Any, request_b
 async def test_the_cause_is_told_in_dev_alone(
     app_env: str, shown: bool, settings: Any, program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with program(settings.model_copy(update={"app_env": app_env})) as (app, client):
+    async with program(settings.model_copy(update={"app_env": app_env, "auth_mode": "open"})) as (app, client):
 
         def fail() -> None:
-            raise KeyError("hunter2")
+            raise KeyError("a broken leg")
 
         app.state.pets = fail
         response = await client.get("/pets/1")
     assert response.status_code == 500
-    assert response.json()["error"]["details"] == ({"cause": "KeyError: 'hunter2'"} if shown else {})
-    assert ("hunter2" in response.text) == shown
+    assert response.json()["error"]["details"] == ({"cause": "KeyError: 'a broken leg'"} if shown else {})
+    assert ("a broken leg" in response.text) == shown

@@ -34,7 +34,7 @@ def test_a_request_has_one_line_with_its_template(
 ) -> None:
     request_id = f"log-{method}-{abs(hash(target))}"
     secrets = (
-        "Authorization: Bearer hunter2",
+        "Authorization: Basic hunter2",
         "Cookie: a=hunter2",
         "Idempotency-Key: hunter2" + target[-1:],
         "X-Any: hunter2",
@@ -61,6 +61,29 @@ def test_the_line_of_a_tenants_request_names_the_tenant(
     (line,) = server.lines(request_id)
     assert set(line) == {*ACCESS_LINE, "tenant"}
     assert line["tenant"] == "tenant-1"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "tenant", "status", "named"),
+    [
+        (["orders:*"], "tenant-1", 200, {"user", "tenant"}),
+        ([], "tenant-1", 403, {"user"}),
+        (["orders:*"], None, 403, {"user"}),
+    ],
+)
+def test_the_line_names_the_user_also_of_who_is_turned_away(
+    server: Any, caller: Any, request_bytes: Any, scopes: list[str], tenant: str | None, status: int, named: set[str]
+) -> None:
+    who = server.sign_in(scopes=scopes, tenant=tenant)
+    request_id = f"log-user-{len(scopes)}-{tenant}"
+    token = f"Authorization: Bearer {who.access_token}"
+    caller.send(request_bytes("GET", "/orders", f"X-Request-ID: {request_id}", token))
+    assert caller.answer().status == status
+    (line,) = server.lines(request_id)
+    assert set(line) == ACCESS_LINE | named
+    assert line["user"] == str(who.user_id)
+    assert who.email not in str(server.log)
+    assert who.access_token not in str(server.log)
 
 
 @pytest.mark.parametrize(
