@@ -36,7 +36,7 @@ SUBJECTS = (
             "--services",
             "pets,tasks,configs,orders",
         ),
-        {"APP_ENV": "qa", "AUTH_MODE": "open"},  # qa: JSON access log
+        {"APP_ENV": "qa", "AUTH_MODE": "open", "RATE_LIMITS": "none"},  # qa: JSON access log
     ),
     _baseline("template", "FastAPI + AsyncSession ORM + response_model (the usual template)"),
 )
