@@ -42,7 +42,7 @@ def parsed(file: Path) -> ast.Module:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(PROGRAM) > 40
-    assert {"src/mainstay/app.py", "tests/conftest.py"} <= {named(file) for file in FILES}
+    assert {"src/mainstay/app/__init__.py", "tests/conftest.py"} <= {named(file) for file in FILES}
 
 
 def test_no_file_is_too_long_to_read() -> None:
@@ -85,8 +85,11 @@ def commits(path: str, tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             call = ast.unparse(node.func)
-            ends_unit = path in {"kernel/http/unit.py", "app.py"} and call == "unit.commit"
-            several_rows = path == "services/users/repository.py" and call == "self._database.transaction"
+            ends_unit = path in {"kernel/http/unit.py", "app/accounts.py"} and call == "unit.commit"
+            several_rows = path == "services/users/repository.py" and call in {
+                "self._database.transaction",
+                "self._unit.transaction",
+            }
             endings = {"commit", "rollback", "begin", "begin_nested", "transaction"}
             if node.func.attr in endings and not ends_unit and not several_rows:
                 yield call
@@ -144,23 +147,25 @@ def test_the_program_keeps_the_rule(rule: Rule) -> None:
     [
         (vague_names, "services/pets/utils.py", ""),
         (vague_names, "kernel/common/clock.py", ""),
-        (vague_names, "app.py", "class PoolManager: ..."),
-        (vague_names, "app.py", "def helper(): ..."),
+        (vague_names, "app/__init__.py", "class PoolManager: ..."),
+        (vague_names, "app/__init__.py", "def helper(): ..."),
         (commits, "services/pets/service.py", "await self._unit.commit(reply, key)"),
         (commits, "kernel/http/unit.py", "await session.commit()"),
-        (commits, "app.py", "await session.commit()"),
+        (commits, "app/__init__.py", "await unit.commit(reply, None)"),
+        (commits, "app/accounts.py", "await session.commit()"),
         (commits, "cli/users.py", "await unit.commit(reply, None)"),
         (commits, "services/pets/postgres.py", "async with database.transaction(): ..."),
         (commits, "services/pets/postgres.py", "async with engine.begin(): ..."),
         (commits, "services/configs/repository.py", "connection.commit()"),
         (commits, "services/users/service.py", "async with self._database.transaction(): ..."),
+        (commits, "services/users/service.py", "async with self._unit.transaction(): ..."),
         (commits, "services/users/repository.py", "connection.commit()"),
         (commits, "services/pets/postgres.py", "_SQL = 'BEGIN; DELETE FROM pets'"),
-        (environment_reads, "app.py", "import os\nos.environ['X']"),
-        (environment_reads, "app.py", "from os import getenv"),
-        (environment_reads, "app.py", "import os\nos.getenv('X')"),
-        (environment_reads, "app.py", "from dotenv import load_dotenv"),
-        (environment_reads, "app.py", "os.environ['SERVICES'] = services"),
+        (environment_reads, "app/__init__.py", "import os\nos.environ['X']"),
+        (environment_reads, "app/__init__.py", "from os import getenv"),
+        (environment_reads, "app/__init__.py", "import os\nos.getenv('X')"),
+        (environment_reads, "app/__init__.py", "from dotenv import load_dotenv"),
+        (environment_reads, "app/__init__.py", "os.environ['SERVICES'] = services"),
         (environment_reads, "cli/commands.py", "os.environ['SERVICES']"),
         (environment_reads, "cli/commands.py", "os.environ['OTHER'] = services"),
         (forbidden_imports, "kernel/http/boundary.py", "from starlette.middleware.base import BaseHTTPMiddleware"),
@@ -177,9 +182,10 @@ def test_the_rule_is_seen_to_be_broken(rule: Rule, path: str, source: str) -> No
     ("rule", "path", "source"),
     [
         (commits, "kernel/http/unit.py", "await unit.commit(reply, key)"),
-        (commits, "app.py", "await unit.commit(reply, None)"),
+        (commits, "app/accounts.py", "await unit.commit(reply, None)"),
         (commits, "kernel/db/engine.py", "connection.transaction()"),
         (commits, "services/users/repository.py", "async with self._database.transaction(): ..."),
+        (commits, "services/users/repository.py", "async with self._unit.transaction(): ..."),
         (commits, "services/configs/pool.py", "connection.commit()"),
         (environment_reads, "cli/commands.py", "os.environ['SERVICES'] = services"),
         (environment_reads, "cli/commands.py", "os.environ['RELAY'] = 'no'"),

@@ -21,7 +21,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from mainstay.app import MIGRATIONS, create_app
+from mainstay.app import create_app
+from mainstay.app.database import MIGRATIONS
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.settings import Settings, load_settings
 from tests.leaks import check_log, leak

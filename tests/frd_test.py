@@ -137,7 +137,7 @@ TEST = "`tests/frd_test.py::test_there_is_something_to_look_at`"
         (unknown_tests, "- **P-ERR-1** It is green.\n  `tests/frd_test.py::test_green`"),
         (unknown_tests, "- **P-ERR-1** It is green.\n  `tests/frd_test.py::items`"),
         (unknown_tests, "- **P-ERR-1** It is green.\n  `tests/green_test.py::test_there_is_something_to_look_at`"),
-        (unknown_tests, f"- **P-ERR-1** It is green.\n  {TEST}\n  `src/mainstay/app.py::test_it`"),
+        (unknown_tests, f"- **P-ERR-1** It is green.\n  {TEST}\n  `src/mainstay/settings.py::test_it`"),
         (unknown_tests, "- **P-ERR-1** It is green.\n  `tests/hurl/green.hurl`"),
         (named_twice, f"- **P-ERR-1** It is green.\n  {TEST}\n  {TEST}"),
         (out_of_order, "- **P-ERR-1** It is green.\n- **P-ERR-1** It is blue."),

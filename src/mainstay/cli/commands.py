@@ -13,7 +13,7 @@ from mainstay.cli.running import fail, on_database, read_settings
 from mainstay.cli.users import users
 
 if TYPE_CHECKING:
-    from mainstay.app import Migrations
+    from mainstay.app.database import Migrations
     from mainstay.kernel.db.migrations import Status
     from mainstay.settings import Settings
 
@@ -103,7 +103,7 @@ def relay() -> None:
     settings = read_settings()
     if not settings.needs_postgres:
         fail("There is no outbox: no chosen service keeps its data in PostgreSQL.")
-    from mainstay.app import run_relay
+    from mainstay.app.events import run_relay
     from mainstay.kernel.core.errors import StartupError
 
     try:
@@ -217,6 +217,6 @@ def _refuse_in_process(settings: "Settings") -> None:
 
 
 def _migrations(only: str | None = None) -> "list[Migrations]":
-    from mainstay.app import MIGRATIONS
+    from mainstay.app.database import MIGRATIONS
 
     return [kind for name, kind in MIGRATIONS.items() if only in {None, name}]

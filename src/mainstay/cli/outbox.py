@@ -85,7 +85,7 @@ def retry(
 @outbox.command(epilog="Example: `mainstay outbox purge`")
 def purge() -> None:
     """Delete old events that every sink is past, and old answers to idempotency keys. A running relay does it too."""
-    from mainstay.app import relay_options
+    from mainstay.app.events import relay_options
     from mainstay.kernel.db.relay.purge import Purge, Purged
     from mainstay.kernel.db.relay.repository import OutboxRepository
 

@@ -23,7 +23,7 @@ def read_settings(**overrides: Any) -> "Settings":
 
 def on_database(work: Callable[[str], Any]) -> Any:
     """Run a coroutine function on the database's url, with the embedded server started where that is the database."""
-    from mainstay.app import database_url
+    from mainstay.app.database import database_url
     from mainstay.kernel.db.embedded import EmbeddedPostgresError
     from mainstay.kernel.db.migrations import MigrationError
     from mainstay.kernel.db.relay.operations import OutboxError

@@ -65,7 +65,7 @@ def _account(email: str, full_name: str | None, password: str) -> "UserIn":
 
 def _opened(settings: "Settings", account: "UserIn") -> "User":
     """The new admin; ends the command where there can be none."""
-    from mainstay.app import open_admin
+    from mainstay.app.accounts import open_admin
     from mainstay.kernel.core.errors import Invalid, StartupError
     from mainstay.services.users.domain import EmailTaken
 

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mainstay.app import MIGRATIONS, TABLES
+from mainstay.app.database import MIGRATIONS, TABLES
 from mainstay.kernel.db import migrations as alembic
 from mainstay.kernel.db.migrations import DatabaseAheadError, MigrationError, Status
 from mainstay.services.configs import migrations

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mainstay.app import MIGRATIONS
+from mainstay.app.database import MIGRATIONS
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.http import health
 

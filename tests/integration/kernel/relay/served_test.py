@@ -7,8 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mainstay import app as program
-from mainstay.app import create_app
+from mainstay.app import create_app, events
 from mainstay.kernel.core.errors import StartupError
 from mainstay.settings import Settings
 from tests.conftest import client_of, running
@@ -22,7 +21,7 @@ TOM = {"name": "Tom", "species": "cat"}
 def sink(monkeypatch: pytest.MonkeyPatch) -> ListSink:
     """What the program publishes to, under the name of one that it knows."""
     sink = ListSink("log")
-    monkeypatch.setattr(program, "SINKS", {"log": lambda _: sink})
+    monkeypatch.setattr(events, "SINKS", {"log": lambda _: sink})
     return sink
 
 

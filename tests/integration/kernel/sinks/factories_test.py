@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from mainstay.app import SINKS
+from mainstay.app.events import SINKS
 from mainstay.kernel.core.errors import StartupError
 from mainstay.settings import Settings, load_settings
 

@@ -1,0 +1,164 @@
+"""The composition root: which services there are and what they are given. Nothing else."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from fastapi import FastAPI
+
+from mainstay import __version__
+from mainstay.app.accounts import secrets_of, token_keys, users_of
+from mainstay.app.database import PENDING, database_url, make_database, migrate, said_plainly, timeouts
+from mainstay.app.events import relaying
+from mainstay.kernel.core.cursor import Cursors
+from mainstay.kernel.core.errors import StartupError
+from mainstay.kernel.core.tokens import TokenVerifier
+from mainstay.kernel.db import migrations
+from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.notify import Notifier
+from mainstay.kernel.http.application import create_application
+from mainstay.kernel.http.auth import Guard
+from mainstay.kernel.http.connection import ON_STOP
+from mainstay.kernel.http.limits import Limits
+from mainstay.kernel.ops.access_log import AccessLog
+from mainstay.kernel.ops.logging import configure_logging
+from mainstay.kernel.sinks import from_extra
+from mainstay.services.configs import dependencies as configs
+from mainstay.services.configs import migrations as configs_migrations
+from mainstay.services.configs.pool import Pool
+from mainstay.services.configs.routes import router as configs_router
+from mainstay.services.orders import dependencies as orders
+from mainstay.services.orders.routes import router as orders_router
+from mainstay.services.pets import dependencies as pets
+from mainstay.services.pets.routes import router as pets_router
+from mainstay.services.tasks import dependencies as tasks
+from mainstay.services.tasks.domain import TaskEvent
+from mainstay.services.tasks.listeners import log as log_task
+from mainstay.services.tasks.routes import router as tasks_router
+from mainstay.services.users.domain import UserEvent
+from mainstay.services.users.routes import router as users_router
+from mainstay.settings import Settings, load_settings
+
+ROUTERS = {
+    "pets": pets_router,
+    "tasks": tasks_router,
+    "configs": configs_router,
+    "orders": orders_router,
+    "users": users_router,
+}
+
+TAGS = {
+    "pets": "The resource that everyone starts from.",
+    "tasks": "What a team has agreed to do: one list, nothing twice.",
+    "configs": "Applications and their configurations: read at the start, then watched for changes.",
+    "orders": "Of many tenants, each with its own: made once however often it is asked for, confirmed, closed.",
+    "users": "Accounts, and the tokens that the other services take.",
+    "operations": "For those who run the program: does it live, is it ready, what did it count.",
+}
+"""What the documentation says of each group of operations."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The program as one ASGI application; reads the settings itself where it is given none. Raises SettingsError."""
+    settings = settings or load_settings()
+    configure_logging(settings.effective_log_level, json=settings.json_logs)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+        async with AsyncExitStack() as stack:
+            try:
+                await _start(app, settings, stack)
+            except StartupError as error:  # the log has it too, but goes to standard output
+                sys.stderr.write(f"mainstay: {error}\n")
+                raise
+            yield {ON_STOP: app.state.on_stop}
+
+    return create_application(
+        title="Mainstay",
+        summary="Five production REST services in one program on one small kernel.",
+        version=__version__,
+        openapi_tags=[{"name": name, "description": TAGS[name]} for name in (*settings.services, "operations")],
+        routers=[ROUTERS[name] for name in settings.services],
+        lifespan=lifespan,
+        limits=Limits(
+            max_body_bytes=settings.max_body_bytes,
+            body_timeout=settings.body_timeout,
+            rates=settings.effective_rate_limits,
+        ),
+        access_log=AccessLog(json=settings.json_logs),
+        show_cause=settings.show_cause,
+        cors_origins=settings.cors_origins,
+        guarded=settings.guarded,
+    )
+
+
+async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
+    """Open what the chosen services need; `stack` closes it. Raises StartupError."""
+    app.state.bus.subscribe(log_task, TaskEvent)
+    app.state.cursors = Cursors(*secrets_of(settings))
+    app.state.guard = Guard(TokenVerifier(token_keys(settings)), settings.guarded)
+    if settings.redis_url is not None and settings.effective_rate_limits:
+        _share_rate_limits(app, settings.redis_url.get_secret_value(), settings, stack)
+    if settings.needs_postgres:
+        database = await _open_database(app, settings, stack)
+        state = stack.enter_context(users_of(settings, database.share()))
+        app.state.users = lambda: state
+        app.state.bus.subscribe(state.callers.hear, UserEvent)
+        app.state.guard = state.guard(settings.guarded)
+        app.state.pets = pets.postgres_storage(database.share())
+        app.state.tasks = tasks.postgres_storage(database.share())
+        app.state.orders = orders.postgres_storage(database.share())
+    keep_keys = settings.idempotency_seconds
+    if "pets" in settings.in_process:
+        app.state.pets = pets.memory_storage(keep_keys=keep_keys)
+    if "tasks" in settings.in_process:
+        app.state.tasks = await stack.enter_async_context(tasks.sqlite_storage(keep_keys=keep_keys))
+
+
+def _share_rate_limits(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
+    """Count in Redis, together with all who have the same one. Raises StartupError."""
+    with from_extra("redis", "REDIS_URL, where rate limits are counted,"):
+        from mainstay.kernel.http.redis_windows import RedisWindows
+    windows = RedisWindows(url, settings.topic_prefix, secrets_of(settings)[0])
+    stack.push_async_callback(windows.aclose)
+    app.state.rate_limits.count_in(windows.open)
+
+
+async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Database:
+    """PostgreSQL, migrated and watched by the readiness probe. Raises StartupError."""
+    with said_plainly():
+        url = await database_url(settings, stack)
+        if settings.migrates_on_start:
+            await migrate(url)
+        database = await stack.enter_async_context(make_database(url, settings))
+        relay = await stack.enter_async_context(relaying(url, settings)) if settings.relay else None
+        await stack.enter_async_context(Notifier(database, relay))
+        if "configs" in settings.services:
+            await _start_configs(app, url, settings, stack)
+    app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
+    return database
+
+
+async def _start_configs(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
+    """Open the pool of its own that this service has. Raises Unavailable."""
+    pool = await stack.enter_async_context(Pool(url, size=settings.db_pool_max, timeouts=timeouts(settings)))
+    # Where a table is locked, the pool is full, but the program ready: it is asked on a connection beside.
+    probe = await stack.enter_async_context(Pool(url, size=1, timeouts=timeouts(settings)))
+    app.state.health.checks["configs"] = partial(_configs_migrated, probe)
+    served = await stack.enter_async_context(configs.watching(configs.Configs(pool), url))
+    app.state.on_stop.append(served.end_waits)
+    app.state.configs = lambda: served
+
+
+async def _answers(database: Database) -> str | None:
+    await database.fetch_text("SELECT 1")
+    return None
+
+
+async def _migrated(database: Database) -> str | None:
+    return None if await migrations.is_current(database) else PENDING
+
+
+async def _configs_migrated(pool: Pool) -> str | None:
+    return None if await configs_migrations.is_current(pool) else PENDING
