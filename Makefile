@@ -12,6 +12,9 @@ unexport VIRTUAL_ENV UV_PYTHON UV_PROJECT
 # `exec`: a signal to make reaches the program with no shell in between.
 RUN = exec scripts/uv --quiet run
 PYTEST = $(RUN) pytest
+COMPOSE = docker compose version >/dev/null 2>&1 || { \
+	echo "Docker with its Compose plugin is needed, see https://docs.docker.com/engine/install; 'make run' does without." >&2; \
+	exit 1; }; exec docker compose
 
 .DEFAULT_GOAL = help
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
@@ -35,7 +38,7 @@ dev: setup ## the same, started again whenever a source file changes
 
 all: lint typecheck test ## lint, typecheck, test
 
-lint: setup ## style, imports between rooms, security, dependencies, spelling, SQL, workflow
+lint: setup ## style, imports between rooms, security, dependencies, spelling, SQL, workflow, Dockerfile
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) lint-imports --no-logo
@@ -44,6 +47,7 @@ lint: setup ## style, imports between rooms, security, dependencies, spelling, S
 	@$(RUN) codespell
 	@$(RUN) python scripts/lint_migrations.py
 	@$(RUN) zizmor --quiet --offline .github
+	@$(RUN) hadolint Dockerfile
 
 typecheck: setup ## mypy, strict
 	@$(RUN) mypy
@@ -83,6 +87,15 @@ status: setup ## which migrations are applied, which are pending
 
 verify: setup ## find changed migrations and tables that differ from the models
 	@$(RUN) mainstay migrate verify
+
+compose-up: ## build and start database, API and relay in containers, and wait until they serve on :8000
+	@$(COMPOSE) up --build --detach --wait api
+
+compose-logs: ## follow what they log
+	@$(COMPOSE) logs --follow
+
+compose-down: ## remove them; their data stays until `docker compose down -v`
+	@$(COMPOSE) down
 
 openapi: setup ## print the OpenAPI document
 	@$(RUN) mainstay openapi

@@ -1,6 +1,7 @@
 """The tools around the program: what the files say agrees with each other, and with what the documents promise."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -14,7 +15,7 @@ INTERNAL_TARGETS = {"setup"}
 PROMISED_TARGETS = {
     *("help", "install", "run", "dev", "all", "lint", "typecheck", "test", "test-unit", "test-integration"),
     *("test-contract", "schemathesis", "faults", "long", "bench", "migrate", "status", "verify", "openapi", "lock"),
-    "hurl-e2e",
+    *("hurl-e2e", "compose-up", "compose-logs", "compose-down"),
 }
 A_PATH_OF_SOMEONES_MACHINE = re.compile(r"(?<![\w.~}-])/(?:work|root|farm|home/\w+|Users/\w+)/")
 A_HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -35,6 +36,16 @@ def test_the_promised_targets_are_there() -> None:
 
 def test_make_without_a_target_shows_the_help() -> None:
     assert _make() == _make("help")
+
+
+@pytest.mark.parametrize("target", ["compose-up", "compose-logs", "compose-down"])
+def test_without_docker_make_says_what_is_missing(target: str, tmp_path: Path) -> None:
+    for tool in ("make", "sh", "sed"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
+    command = ["make", "--no-print-directory", target]
+    told = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr.startswith("Docker with its Compose plugin is needed")
 
 
 def test_the_environment_is_kept_from_uv_which_would_sync_it_to_a_resolution_of_its_own() -> None:
