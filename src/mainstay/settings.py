@@ -307,6 +307,24 @@ class _Environment(BaseSettings):
         return self.app_env or meant or "dev"
 
 
+class _Traces(BaseSettings):
+    """OpenTelemetry's own variables, as far as they say whether there are traces. Its SDK reads the rest."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", extra="ignore", env_ignore_empty=True)
+
+    sdk_disabled: str = "false"
+    traces_exporter: str = "otlp"
+    exporter_otlp_endpoint: str | None = None
+    exporter_otlp_traces_endpoint: str | None = None
+
+
+def wants_traces() -> bool:
+    """Whether a receiver of traces is named, and nothing switches them off."""
+    found = _Traces()
+    named = found.exporter_otlp_endpoint or found.exporter_otlp_traces_endpoint
+    return bool(named) and found.sdk_disabled.lower() != "true" and found.traces_exporter == "otlp"
+
+
 def _line(found: Any) -> str:
     """One finding of pydantic's as a line, without the value: that may be a secret."""
     name = "".join(str(part).upper() for part in found["loc"][:1])

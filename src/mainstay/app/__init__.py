@@ -17,12 +17,16 @@ from mainstay.kernel.core.tokens import TokenVerifier
 from mainstay.kernel.db import migrations
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.notify import Notifier
+from mainstay.kernel.db.outbox_metrics import OutboxMetrics
 from mainstay.kernel.http.application import create_application
 from mainstay.kernel.http.auth import Guard
 from mainstay.kernel.http.connection import ON_STOP
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.ops.access_log import AccessLog
+from mainstay.kernel.ops.database_metrics import DatabaseMetrics, RelayMetrics
+from mainstay.kernel.ops.exposition import Exposition
 from mainstay.kernel.ops.logging import configure_logging
+from mainstay.kernel.ops.traces import database_metrics, make_tracing
 from mainstay.kernel.sinks import from_extra
 from mainstay.services.configs import dependencies as configs
 from mainstay.services.configs import migrations as configs_migrations
@@ -38,7 +42,7 @@ from mainstay.services.tasks.listeners import log as log_task
 from mainstay.services.tasks.routes import router as tasks_router
 from mainstay.services.users.domain import UserEvent
 from mainstay.services.users.routes import router as users_router
-from mainstay.settings import Settings, load_settings
+from mainstay.settings import Settings, load_settings, wants_traces
 
 ROUTERS = {
     "pets": pets_router,
@@ -62,11 +66,14 @@ TAGS = {
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The program as one ASGI application; reads the settings itself where it is given none. Raises SettingsError."""
     settings = settings or load_settings()
-    configure_logging(settings.effective_log_level, json=settings.json_logs)
+    tracing = make_tracing(wanted=wants_traces())
+    traced = tracing is not None
+    configure_logging(settings.effective_log_level, json=settings.json_logs, traced=traced)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
+            app.state.database_metrics = database_metrics(app.state.exposition.registry, tracing, stack)
             try:
                 await _start(app, settings, stack)
             except StartupError as error:  # the log has it too, but goes to standard output
@@ -86,10 +93,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             body_timeout=settings.body_timeout,
             rates=settings.effective_rate_limits,
         ),
-        access_log=AccessLog(json=settings.json_logs),
+        access_log=AccessLog(json=settings.json_logs, traced=traced),
         show_cause=settings.show_cause,
         cors_origins=settings.cors_origins,
         guarded=settings.guarded,
+        tracing=tracing,
     )
 
 
@@ -102,13 +110,13 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         _share_rate_limits(app, settings.redis_url.get_secret_value(), settings, stack)
     if settings.needs_postgres:
         database = await _open_database(app, settings, stack)
-        state = stack.enter_context(users_of(settings, database.share()))
+        state = stack.enter_context(users_of(settings, database.share("users"), app.state.exposition.registry))
         app.state.users = lambda: state
         app.state.bus.subscribe(state.callers.hear, UserEvent)
         app.state.guard = state.guard(settings.guarded)
-        app.state.pets = pets.postgres_storage(database.share())
-        app.state.tasks = tasks.postgres_storage(database.share())
-        app.state.orders = orders.postgres_storage(database.share())
+        app.state.pets = pets.postgres_storage(database.share("pets"))
+        app.state.tasks = tasks.postgres_storage(database.share("tasks"))
+        app.state.orders = orders.postgres_storage(database.share("orders"))
     keep_keys = settings.idempotency_seconds
     if "pets" in settings.in_process:
         app.state.pets = pets.memory_storage(keep_keys=keep_keys)
@@ -131,20 +139,25 @@ async def _open_database(app: FastAPI, settings: Settings, stack: AsyncExitStack
         url = await database_url(settings, stack)
         if settings.migrates_on_start:
             await migrate(url)
-        database = await stack.enter_async_context(make_database(url, settings))
-        relay = await stack.enter_async_context(relaying(url, settings)) if settings.relay else None
+        exposition: Exposition = app.state.exposition
+        metrics: DatabaseMetrics = app.state.database_metrics
+        database = await stack.enter_async_context(make_database(url, settings, metrics))
+        relay_at_work = relaying(url, settings, RelayMetrics(exposition.registry))
+        relay = await stack.enter_async_context(relay_at_work) if settings.relay else None
         await stack.enter_async_context(Notifier(database, relay))
         if "configs" in settings.services:
             await _start_configs(app, url, settings, stack)
+        exposition.add(OutboxMetrics(database).look)
     app.state.health.checks |= {"database": partial(_answers, database), "migrations": partial(_migrated, database)}
     return database
 
 
 async def _start_configs(app: FastAPI, url: str, settings: Settings, stack: AsyncExitStack) -> None:
     """Open the pool of its own that this service has. Raises Unavailable."""
-    pool = await stack.enter_async_context(Pool(url, size=settings.db_pool_max, timeouts=timeouts(settings)))
+    make = partial(Pool, url, timeouts=timeouts(settings), metrics=app.state.database_metrics)
+    pool = await stack.enter_async_context(make(size=settings.db_pool_max))
     # Where a table is locked, the pool is full, but the program ready: it is asked on a connection beside.
-    probe = await stack.enter_async_context(Pool(url, size=1, timeouts=timeouts(settings)))
+    probe = await stack.enter_async_context(make(size=1, name="readiness"))
     app.state.health.checks["configs"] = partial(_configs_migrated, probe)
     served = await stack.enter_async_context(configs.watching(configs.Configs(pool), url))
     app.state.on_stop.append(served.end_waits)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from mainstay.app.database import PENDING, database_url, make_database, migrate, said_plainly
 from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.core.keys import EdKeys, HmacKeys, Keys
@@ -33,10 +35,12 @@ def token_keys(settings: Settings) -> Keys:
         raise StartupError(f"TOKEN_KEY_FILE, TOKEN_KEY_FILES_OTHER: {error}") from None
 
 
-def users_of(settings: Settings, database: Database) -> AbstractContextManager[users.UsersState]:
+def users_of(
+    settings: Settings, database: Database, registry: CollectorRegistry | None = None
+) -> AbstractContextManager[users.UsersState]:
     """Accounts and sessions, also where another process serves them: it is they that say who calls."""
     passwords = users.hashed_with(settings.password_hash, settings.bcrypt_cost)
-    return users.users_state(database, token_keys(settings), secrets_of(settings), passwords)
+    return users.users_state(database, token_keys(settings), secrets_of(settings), passwords, registry)
 
 
 async def open_admin(settings: Settings, fields: Mapping[str, Any], password: str) -> User:

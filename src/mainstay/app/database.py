@@ -12,6 +12,7 @@ from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.kernel.db.models import Base
+from mainstay.kernel.ops.database_metrics import DatabaseMetrics
 from mainstay.services.configs import migrations as configs_migrations
 from mainstay.settings import Settings
 
@@ -81,10 +82,10 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def make_database(url: str, settings: Settings) -> Database:
+def make_database(url: str, settings: Settings, metrics: DatabaseMetrics | None = None) -> Database:
     """A pool as the settings want it, to be opened by the caller."""
     pool_min, pool_max = settings.db_pool_min, settings.db_pool_max
-    return Database(url, pool_min=pool_min, pool_max=pool_max, timeouts=timeouts(settings))
+    return Database(url, pool_min=pool_min, pool_max=pool_max, timeouts=timeouts(settings), metrics=metrics)
 
 
 def timeouts(settings: Settings) -> Timeouts:

@@ -13,6 +13,7 @@ from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.core.sink import Sink
 from mainstay.kernel.db.relay.options import RelayOptions
 from mainstay.kernel.db.relay.relay import Relay
+from mainstay.kernel.ops.database_metrics import RelayMetrics
 from mainstay.kernel.ops.logging import configure_logging
 from mainstay.kernel.sinks import from_extra
 from mainstay.kernel.sinks.log import LogSink
@@ -65,9 +66,9 @@ SINKS: dict[str, Callable[[Settings], Sink]] = {
 """Where events can be sent, by the names that SINKS has. Each raises StartupError where something for it is missing."""
 
 
-def make_relay(url: str, settings: Settings) -> Relay:
+def make_relay(url: str, settings: Settings, metrics: RelayMetrics | None = None) -> Relay:
     """A relay for the chosen sinks. Raises StartupError where something for one is missing."""
-    return Relay(url, [SINKS[name](settings) for name in settings.sinks], relay_options(settings))
+    return Relay(url, [SINKS[name](settings) for name in settings.sinks], relay_options(settings), metrics)
 
 
 def relay_options(settings: Settings) -> RelayOptions:
@@ -80,9 +81,9 @@ def relay_options(settings: Settings) -> RelayOptions:
 
 
 @asynccontextmanager
-async def relaying(url: str, settings: Settings) -> AsyncIterator[Relay]:
+async def relaying(url: str, settings: Settings, metrics: RelayMetrics) -> AsyncIterator[Relay]:
     """A relay at work beside the server, until the end of the block. Raises StartupError."""
-    relay = make_relay(url, settings)
+    relay = make_relay(url, settings, metrics)
     async with relay.running():
         yield relay
 

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 import time_machine
+from prometheus_client import CollectorRegistry
 
 from mainstay.kernel.core.etag import ANY_VERSION, TagList
 from mainstay.kernel.core.keys import HmacKeys
@@ -19,6 +20,7 @@ from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.users.callers import Caller, Callers
 from mainstay.services.users.domain import User
+from mainstay.services.users.metrics import SignInMetrics
 from mainstay.services.users.passwords import Bcrypt, Passwords
 from mainstay.services.users.repository import SessionRepository, UserRepository
 from mainstay.services.users.service import SessionService, UserService
@@ -43,6 +45,7 @@ class Program:
         self.passwords = passwords or Passwords(Bcrypt(4), wait=30)
         self.stored = SessionRepository(database, PostgresUnit(database))
         self.callers = Callers(self.stored)
+        self.metrics = SignInMetrics(CollectorRegistry())
 
     @property
     def users(self) -> UserRepository:
@@ -54,7 +57,7 @@ class Program:
         """The use cases of sessions, which commit by themselves."""
         unit = PostgresUnit(self.database)
         stored = SessionRepository(self.database, unit)
-        return SessionService(stored, self.passwords, self.tokens, self.callers, unit)
+        return SessionService(stored, self.passwords, self.tokens, self.callers, unit, self.metrics)
 
     async def _call(self, name: str, *arguments: object) -> Any:
         unit = PostgresUnit(self.database)

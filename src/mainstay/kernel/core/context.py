@@ -14,3 +14,12 @@ class RequestContext:
 
 
 request_context: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
+
+
+def trace_ids() -> dict[str, str]:
+    """`trace_id` and `span_id` of the request that is being answered, where it has them."""
+    context = request_context.get()
+    if context is None or context.traceparent is None:
+        return {}
+    _, trace_id, span_id, _ = context.traceparent.split("-")
+    return {"trace_id": trace_id, "span_id": span_id}

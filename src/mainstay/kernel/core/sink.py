@@ -4,11 +4,11 @@ A message is a CloudEvents 1.0 event in JSON (https://github.com/cloudevents/spe
 same at every delivery, so that a receiver can tell a second delivery by its id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 from uuid import UUID
 
 CONTENT_TYPE = "application/cloudevents+json"
@@ -71,3 +71,28 @@ class Sink(Protocol):
 
         Ends within the sink's own time-out. Raises nothing that has to do with the other side.
         """
+
+
+class Unusable(Exception):
+    """The sink would not take messages; the text says why, `advice` what to do."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What was found of a sink that can be used."""
+
+    found: str
+    advice: str = ""
+    """What to do about what may yet go wrong; empty where nothing may."""
+
+
+@runtime_checkable
+class CheckedSink(Protocol):
+    """A sink that can be asked whether it would take messages, once it is open."""
+
+    async def check(self, aggregate_types: Collection[str]) -> Readiness:
+        """Go as far as publishing would, and publish nothing. Raises Unusable; takes as long as the other side does."""

@@ -70,11 +70,11 @@ class EmbeddedPostgresError(Exception):
         super().__init__(f"{reason} Or set DATABASE_URL to a PostgreSQL of your own.")
 
 
-def binary(name: str) -> Path:
+def binary(name: str, folder: str = "pginstall") -> Path:
     """Where a tool such as psql or pg_dump is. Raises EmbeddedPostgresError where there is none."""
     spec = importlib.util.find_spec(_WHEEL)  # finds, does not import
     for package in (spec and spec.submodule_search_locations) or ():
-        path = Path(package, "pginstall", "bin", name)
+        path = Path(package, folder, "bin", name)
         if path.exists():
             return path
     raise EmbeddedPostgresError(

@@ -1,6 +1,7 @@
 """The handle on PostgreSQL: one engine, one pool, statements without BEGIN and COMMIT around them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
@@ -10,6 +11,7 @@ from typing import Any, Self
 from weakref import WeakSet
 
 import asyncpg
+from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -17,6 +19,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.statements import Statement, Values
 from mainstay.kernel.db.url import driver_url
+from mainstay.kernel.ops.database_metrics import DatabaseMetrics, Observer, PoolMetrics
 
 Row = Sequence[Any]
 Slots = tuple[asyncio.Semaphore, ...]
@@ -89,7 +92,15 @@ class Database:
     as asyncpg raises them, because only the caller knows what they mean.
     """
 
-    def __init__(self, url: str, *, pool_min: int = 2, pool_max: int = 10, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_min: int = 2,
+        pool_max: int = 10,
+        timeouts: Timeouts | None = None,
+        metrics: DatabaseMetrics | None = None,
+    ) -> None:
         self._url = driver_url(url)
         self._pool_min = pool_min
         self._timeouts = timeouts or Timeouts()
@@ -99,6 +110,9 @@ class Database:
         self._slots: Slots = (asyncio.Semaphore(pool_max),)
         self._share = max(1, pool_max - max(1, pool_max // 5))
         self._listeners: list[Callable[[], None]] = []
+        self._metrics = metrics or DatabaseMetrics(CollectorRegistry())
+        self._pool_metrics = self._metrics.pool("main", pool_max)
+        self._seconds = self._metrics.seconds("kernel")
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self._connect,
@@ -157,14 +171,15 @@ class Database:
         for listener in self._listeners:
             listener()
 
-    def share(self) -> Self:
-        """The same pool for one service, which may have four fifths of its connections at once, never all.
+    def share(self, service: str = "kernel") -> Self:
+        """The same pool for one service, under whose name its statements are timed.
 
-        A bulkhead: where a service's table is locked, its requests wait, each on a connection, and there is still one
-        for the others.
+        It may have four fifths of the connections at once, never all. A bulkhead: where a service's table is locked,
+        its requests wait, each on a connection, and there is still one for the others.
         """
         share = copy(self)
         share._slots = (asyncio.Semaphore(self._share), *self._slots)  # noqa: SLF001 - its own
+        share._seconds = self._metrics.seconds(service)  # noqa: SLF001 - the same
         return share
 
     async def fetch_one(self, statement: Statement, values: Values) -> Row | None:
@@ -189,7 +204,7 @@ class Database:
 
     def connection(self) -> "Lease":
         """Lend a connection for a block: `async with database.connection() as connection`."""
-        return Lease(self.engine, self._slots, self._timeouts.pool_wait)
+        return Lease(self.engine, self._slots, self._timeouts.pool_wait, self._pool_metrics, self._seconds)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -201,12 +216,14 @@ class Database:
 class Lease:
     """A connection on loan: waits its turn, gives back what is sound, throws away what may not be."""
 
-    __slots__ = ("_engine", "_pooled", "_slots", "_wait")
+    __slots__ = ("_began", "_engine", "_metrics", "_pooled", "_seconds", "_slots", "_wait")
 
-    def __init__(self, engine: AsyncEngine, slots: Slots, wait: float) -> None:
+    def __init__(self, engine: AsyncEngine, slots: Slots, wait: float, metrics: PoolMetrics, seconds: Observer) -> None:
         self._engine = engine
         self._slots = slots
         self._wait = wait
+        self._metrics = metrics
+        self._seconds = seconds
 
     async def __aenter__(self) -> Connection:
         """Take a connection out of the pool. Raises Unavailable after the pool wait, or where none can be made."""
@@ -221,10 +238,13 @@ class Lease:
             _release(self._slots)
             _raise_unavailable(error)
             raise
+        self._metrics.in_use.inc()
+        self._began = time.perf_counter()
         return Connection(self._pooled.driver_connection)
 
     async def _wait_for_slots(self) -> None:
         taken: Slots = ()
+        self._metrics.waiting.inc()
         try:
             async with asyncio.timeout(self._wait):
                 for slot in self._slots:
@@ -233,8 +253,11 @@ class Lease:
         except BaseException as error:
             _release(taken)
             if isinstance(error, TimeoutError):
+                self._metrics.refused.inc()
                 raise Unavailable("All database connections are busy; please try again.") from error
             raise
+        finally:
+            self._metrics.waiting.dec()
 
     async def _checkout(self) -> PoolProxiedConnection:
         """A pooled connection that is open; those that the server has closed meanwhile are dropped on the way."""
@@ -251,6 +274,8 @@ class Lease:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Give the connection back. Raises Unavailable in place of the driver's word for it."""
+        self._seconds.observe(time.perf_counter() - self._began)
+        self._metrics.in_use.dec()
         try:
             if isinstance(error, _BROKEN):
                 self._pooled.invalidate()

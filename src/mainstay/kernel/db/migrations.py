@@ -141,6 +141,11 @@ async def verify(url: str, metadata: MetaData, *, location: Path = LOCATION) -> 
         return findings
 
 
+def revisions(*, location: Path = LOCATION) -> list[str]:
+    """All that this program has, the oldest first. Raises MigrationError where they are not one line."""
+    return [file.revision for file in _load(location)]
+
+
 async def is_current(database: Database, *, location: Path = LOCATION) -> bool:
     """Tell whether every migration of this program is applied. One query; for /readyz.
 

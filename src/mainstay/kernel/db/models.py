@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -91,6 +92,15 @@ class OutboxSink(Base):
     position: Mapped[int]
     disabled_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    is_served: Mapped[bool] = mapped_column(server_default=true())
+    """Whether the active relay, or the last one, sends to it."""
+    published: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    """Attempts that it refused."""
+    dead: Mapped[int] = mapped_column(server_default="0")
+    """Events that were given up, also those that an operator has revived since."""
+    lag_seconds: Mapped[float] = mapped_column(server_default="0")
+    """From an event to its being taken, all events together."""
 
 
 class OutboxDelivery(Base):

@@ -1,23 +1,28 @@
 """A FastAPI application in the kernel's manner: its envelope, its boundary, its health and documentation pages."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from mainstay.kernel.core.events import EventBus
 from mainstay.kernel.http import health
 from mainstay.kernel.http.auth import NO_TOKENS, Guard
 from mainstay.kernel.http.boundary import Boundary
+from mainstay.kernel.http.contract import Need
 from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.docs import mount_docs
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.openapi import document, operation_id
 from mainstay.kernel.http.rate_limits import RateLimits
+from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.access_log import AccessLog
-from mainstay.kernel.ops.metrics import RateLimitMetrics, RequestMetrics
+from mainstay.kernel.ops.exposition import Exposition
+from mainstay.kernel.ops.metrics import RateLimitMetrics, ReplayMetrics, RequestMetrics
+
+if TYPE_CHECKING:
+    from mainstay.kernel.ops.tracing import Tracing
 
 
 class Application(FastAPI):
@@ -47,6 +52,7 @@ def create_application(  # noqa: PLR0913 - what applications differ in
     show_cause: bool,
     cors_origins: Sequence[str],
     guarded: Collection[str] = (),
+    tracing: "Tracing | None" = None,
     **options: Any,
 ) -> FastAPI:
     """Put the kernel around the services' routers; `options` go to FastAPI (title, lifespan and so on).
@@ -63,7 +69,7 @@ def create_application(  # noqa: PLR0913 - what applications differ in
         generate_unique_id_function=operation_id,
         **options,
     )
-    registry = CollectorRegistry()
+    exposition = Exposition()
     app.state.limits = limits
     app.state.guarded = guarded
     app.state.guard = Guard(NO_TOKENS, guarded)
@@ -71,12 +77,21 @@ def create_application(  # noqa: PLR0913 - what applications differ in
     app.state.bus = EventBus()
     app.state.on_stop = []
     app.state.health = health.Health()
-    app.state.metrics = RequestMetrics(registry)
-    app.state.rate_limits = RateLimits(limits.rates, RateLimitMetrics(registry))
+    app.state.exposition = exposition
+    app.state.replays = ReplayMetrics(exposition.registry)
+    app.state.rate_limits = RateLimits(limits.rates, RateLimitMetrics(exposition.registry))
     for router in (*routers, health.router):
         app.include_router(router)
+    for route in app.routes:
+        if isinstance(route, UnitRoute) and route.contract.idempotency is not Need.NONE:
+            app.state.replays.expect(route.service)
     mount_docs(app)
-    app.add_middleware(
-        Boundary, metrics=app.state.metrics, access_log=access_log, cors=Cors(cors_origins)
-    )  # the last one added is the outermost
+    cors = Cors(cors_origins)
+    if tracing is None:
+        app.add_middleware(Boundary, metrics=RequestMetrics(exposition.registry), access_log=access_log, cors=cors)
+        return app
+    from mainstay.kernel.http.tracing import Traced, TracedRequests  # noqa: PLC0415 - comes with an extra
+
+    app.add_middleware(Boundary, metrics=TracedRequests(exposition.registry), access_log=access_log, cors=cors)
+    app.add_middleware(Traced, tracer=tracing.tracer)  # the last one added is the outermost
     return app

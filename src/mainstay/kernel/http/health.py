@@ -14,7 +14,7 @@ from mainstay.kernel.http.connection import STOPPING
 from mainstay.kernel.http.contract import answers
 from mainstay.kernel.http.rendering import Rendered, respond
 from mainstay.kernel.http.unit import UnitRoute
-from mainstay.kernel.ops.metrics import RequestMetrics
+from mainstay.kernel.ops.exposition import Exposition
 
 CHECK_SECONDS = 1.5
 """A probe that waits longer than its own time-out tells nobody anything."""
@@ -102,5 +102,5 @@ _COUNTED = {"description": "All counters.", "content": {"text/plain": {"schema":
 @answers(public=True, counted=False, stored=False)
 async def metrics(request: Request) -> Response:
     """What was counted, in Prometheus's text format."""
-    counted: RequestMetrics = request.app.state.metrics
-    return Rendered(200, counted.render(), [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])
+    exposition: Exposition = request.app.state.exposition
+    return Rendered(200, await exposition.render(), [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])

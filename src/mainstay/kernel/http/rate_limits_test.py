@@ -306,6 +306,9 @@ async def test_it_is_counted_what_could_not_be(call: Call, clock: Clock) -> None
         'rate_limited_total{group="read"}': "2.0",
         'rate_limit_failures_total{group="read"}': "3.0",
         'rate_limit_failures_total{group="auth"}': "1.0",
+        'rate_limited_total{group="auth"}': "0.0",
+        'rate_limited_total{group="write"}': "0.0",
+        'rate_limit_failures_total{group="write"}': "0.0",
     }
 
 

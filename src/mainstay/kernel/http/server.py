@@ -12,35 +12,29 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn._subprocess import get_subprocess
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import ChangeReload
 
 from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.http.connection import ON_STOP, STOPPING, Connection
+from mainstay.kernel.http.workers import Workers
+from mainstay.kernel.ops import shared_metrics
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 _LAST_CALL_SECONDS = 0.1  # for who has just connected to ask
 _CUT_OFF = 3  # signals; the second can be the same Ctrl-C, which a worker gets from the terminal and from its parent
-_RESTART_PAUSE_SECONDS = 1.0
 _STALLED_MILLISECONDS = 30_000  # a caller who acknowledges nothing for so long, and reads nothing, is gone
-_POLL_SECONDS = 0.1
-_CLOSED = -1  # the descriptor of a closed socket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +58,7 @@ class Server(uvicorn.Server):
         self._drain = drain
         self._drained_at = math.inf
         self._signals = 0
+        self.on_serving: Callable[[], object] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept."""
@@ -71,6 +66,8 @@ class Server(uvicorn.Server):
         await super().startup([sock.dup() for sock in sockets or ()])  # the loop closes its own, these stay ours
         for sock in sockets or ():
             logger.info("listening on %s", _url(sock))
+        if self.started and self.on_serving is not None:
+            self.on_serving()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: close what is overdue; answer whether to stop."""
@@ -118,53 +115,6 @@ class Server(uvicorn.Server):
         return cast("Iterable[Connection]", self.server_state.connections)
 
 
-class Workers:
-    """Processes that accept from one socket. uvicorn's own supervisor takes no other server than its own."""
-
-    def __init__(self, server: Server, sock: socket.socket, count: int) -> None:
-        self._server = server
-        self._socket = sock
-        self._count = count
-        self._workers: list[SpawnProcess] = []
-        self._signals: list[int] = []
-        self._exit_code = 0
-
-    def run(self) -> int:
-        """Keep them running until a signal ends them; the exit code. One that cannot start ends the others too."""
-        for sig in HANDLED_SIGNALS:
-            signal.signal(sig, lambda sig, _frame: self._signals.append(sig))
-        for _ in range(self._count):
-            self._start()
-        while self._workers:
-            wait([worker.sentinel for worker in self._workers], timeout=_POLL_SECONDS)
-            while self._signals:
-                self._pass_on(self._signals.pop(0))
-            ended = [worker for worker in self._workers if worker.exitcode is not None]
-            self._workers = [worker for worker in self._workers if worker not in ended]
-            for worker in ended:
-                self._ended(worker)
-        return self._exit_code
-
-    def _start(self) -> None:
-        worker = get_subprocess(self._server.config, self._server.run, [self._socket])
-        worker.start()
-        self._workers.append(worker)
-
-    def _pass_on(self, sig: int) -> None:
-        self._socket.close()  # left open, it would take connections when no worker does any more
-        for worker in self._workers:
-            os.kill(cast("int", worker.pid), sig)
-
-    def _ended(self, worker: SpawnProcess) -> None:
-        if worker.exitcode == STARTUP_FAILURE:
-            self._exit_code = STARTUP_FAILURE
-            self._pass_on(signal.SIGINT)
-        elif self._socket.fileno() != _CLOSED:
-            logger.error("worker %s ended with %s, another takes its place", worker.pid, worker.exitcode)
-            time.sleep(_RESTART_PAUSE_SECONDS)
-            self._start()
-
-
 def serve(  # noqa: PLR0913 - the options of the command
     app: ASGIApp | str, *, host: str, port: int, limits: ServerLimits, workers: int = 1, reload: bool = False
 ) -> int:
@@ -180,7 +130,8 @@ def serve(  # noqa: PLR0913 - the options of the command
         return 0
     server = Server(_config(app, limits), limits.drain)
     if workers > 1:
-        return Workers(server, sock, workers).run()
+        with shared_metrics.metrics_folder() as folder:
+            return Workers(server, sock, workers, folder).run()
     server.run([sock])
     return 0
 

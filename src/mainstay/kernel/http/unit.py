@@ -33,6 +33,7 @@ from mainstay.kernel.http.rendering import Rendered, replay
 from mainstay.kernel.http.request import StrictRequest
 from mainstay.kernel.http.tenant import read_tenant
 from mainstay.kernel.http.types import TENANT_KEY, UNIT_KEY
+from mainstay.kernel.ops.metrics import ReplayMetrics
 
 NEVER_REPLAYED = {Kind.UNAVAILABLE, Kind.MALFORMED}
 """What a caller is told of whatever its key: there is nothing to look it up in, or the request cannot be read."""
@@ -131,6 +132,8 @@ class UnitRoute(APIRoute):
                 _publish(request, unit, response)
         except (LostRace, KeyTaken, DomainError) as error:
             if key is not None and (answered := await _first_answer(request, error, key)):
+                replays: ReplayMetrics = request.app.state.replays
+                replays.replayed(self.service)
                 return answered
             if isinstance(error, DomainError):
                 raise

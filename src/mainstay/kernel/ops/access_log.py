@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from mainstay.kernel.core.clock import now
+from mainstay.kernel.core.context import trace_ids
 
 _NAME = "mainstay.access"
 Line = dict[str, Any]
@@ -22,7 +23,9 @@ class AccessLog:
     cost 60 us instead of 5, more than the routing of the request.
     """
 
-    def __init__(self, *, json: bool) -> None:
+    def __init__(self, *, json: bool, traced: bool = False) -> None:
+        """`traced`: each line has the ids of its trace and span."""
+        self._traced = traced
         self._write = _write_json if json else _write_console
         self._logger = logging.getLogger(_NAME)
 
@@ -44,6 +47,8 @@ class AccessLog:
                 line["user"] = user
             if tenant is not None:
                 line["tenant"] = tenant
+            if self._traced:
+                line |= trace_ids()
             self._write(line, request_id)
 
 

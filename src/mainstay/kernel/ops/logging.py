@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import structlog
 
-from mainstay.kernel.core.context import request_context
+from mainstay.kernel.core.context import request_context, trace_ids
 
 _QUIET = {
     "uvicorn.access": logging.CRITICAL,
@@ -21,10 +21,14 @@ _QUIET = {
 """Loggers that say again what ours say, or say it for their own developers."""
 
 
-def configure_logging(level: str, *, json: bool) -> None:
-    """Send all logs to standard output, from `level` up, as JSON or for a person's eyes."""
+def configure_logging(level: str, *, json: bool, traced: bool = False) -> None:
+    """Send all logs to standard output, from `level` up, as JSON or for a person's eyes.
+
+    `traced`: the lines of a request have the ids of its trace and span.
+    """
     shared: list[structlog.typing.Processor] = [
         _add_request_id,
+        *([_add_trace_ids] if traced else []),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -75,3 +79,7 @@ def _add_request_id(_logger: object, _method: str, event: structlog.typing.Event
     if context is not None:
         event["request_id"] = context.request_id
     return event
+
+
+def _add_trace_ids(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {**event, **trace_ids()}

@@ -1,6 +1,10 @@
 """What is counted, in Prometheus's terms."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mainstay.kernel.core.rates import Group
 
 # Seconds: from a cached read to the two seconds after which every request has been answered.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -13,7 +17,6 @@ class RequestMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
         labels = ("method", "route", "status")
         self._requests = Counter("http_requests", "Requests answered.", labels, registry=registry)
         self._seconds = Histogram(
@@ -23,7 +26,12 @@ class RequestMetrics:
             registry=registry,
             buckets=_BUCKETS,
         )
-        self._in_flight = Gauge("http_requests_in_flight", "Requests being answered.", registry=registry)
+        self._in_flight = Gauge(
+            "http_requests_in_flight",
+            "Requests being answered, the one that asks for this among them.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def started(self) -> None:
@@ -41,23 +49,47 @@ class RequestMetrics:
         child[0].inc()
         child[1].observe(seconds)
 
-    def render(self) -> bytes:
-        """The exposition format."""
-        return generate_latest(self._registry)
-
 
 class RateLimitMetrics:
     """Requests refused because their caller sends too many, and those that could not be counted, by group."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        labels = ("group",)
-        self._refused = Counter("rate_limited", "Requests refused with 429.", labels, registry=registry)
-        self._failed = Counter("rate_limit_failures", "Requests that could not be counted.", labels, registry=registry)
+        refused = Counter(
+            "rate_limited", "Requests refused with 429: their caller sends too many.", ("group",), registry=registry
+        )
+        failed = Counter(
+            "rate_limit_failures",
+            "Requests that could not be counted, as Redis did not answer in time.",
+            ("group",),
+            registry=registry,
+        )
+        self._refused = {group: refused.labels(group) for group in get_args(Group)}
+        self._failed = {group: failed.labels(group) for group in get_args(Group)}
 
-    def refused(self, group: str) -> None:
+    def refused(self, group: Group) -> None:
         """Count a request that was one too many."""
-        self._refused.labels(group).inc()
+        self._refused[group].inc()
 
-    def failed(self, group: str) -> None:
+    def failed(self, group: Group) -> None:
         """Count one that could not be counted."""
-        self._failed.labels(group).inc()
+        self._failed[group].inc()
+
+
+class ReplayMetrics:
+    """Answers that were given again to the same Idempotency-Key."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._replays = Counter(
+            "idempotent_replays",
+            "Retries that were given the first answer of their Idempotency-Key.",
+            ("service",),
+            registry=registry,
+        )
+
+    def expect(self, service: str) -> None:
+        """Show a service from the start, at 0: an increase from nothing is none to Prometheus."""
+        self._replays.labels(service)
+
+    def replayed(self, service: str) -> None:
+        """Count an answer that was given again."""
+        self._replays.labels(service).inc()

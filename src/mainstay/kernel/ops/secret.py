@@ -24,17 +24,32 @@ def kept_secret(path: Path) -> bytes:
     return secret
 
 
+def keep_secret(path: Path, secret: bytes) -> None:
+    """Put a secret in the place of the file's. Raises OSError."""
+    _written(path, secret).replace(path)
+
+
 def _make(path: Path) -> None:
     """Whole or not at all: of processes that start together, one makes it and the others take that one."""
+    written = _written(path, secrets.token_urlsafe(_BYTES).encode())
+    try:
+        path.hardlink_to(written)
+    except FileExistsError:
+        return
+    finally:
+        written.unlink()
+
+
+def _written(path: Path, secret: bytes) -> Path:
+    """A file beside it, on the disk, that holds the secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent)  # with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_urlsafe(_BYTES).encode())
+            file.write(secret)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(name)
-    except FileExistsError:
-        return
-    finally:
+    except BaseException:
         Path(name).unlink()
+        raise
+    return Path(name)

@@ -10,11 +10,12 @@ What a consumer has to know:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     InvalidTopicError,
     KafkaError,
@@ -23,7 +24,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Message, Outcome, Refused
+from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Message, Outcome, Readiness, Refused, Unusable
 
 SECONDS = 5.0
 """For a whole wave, connecting included."""
@@ -73,6 +74,26 @@ class KafkaSink:
         if any(isinstance(outcome, Away) for outcome in outcomes):
             await self._stop()
         return outcomes
+
+    async def check(self, aggregate_types: Collection[str]) -> Readiness:
+        """See CheckedSink. Asks for all topics: asking for one would make it."""
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._servers, client_id="mainstay", request_timeout_ms=int(SECONDS * 1000)
+        )
+        try:
+            await admin.start()
+            topics = set(await admin.list_topics())
+        except (KafkaError, OSError) as error:
+            advice = "check KAFKA_BOOTSTRAP_SERVERS, and that the brokers are running"
+            raise Unusable(type(error).__name__, advice) from None
+        finally:
+            with suppress(KafkaError, OSError):
+                await admin.close()
+        missing = [topic for kind in sorted(aggregate_types) if (topic := f"{self._prefix}.{kind}") not in topics]
+        if not missing:
+            return Readiness("all topics are there")
+        advice = "make them, unless the brokers do so by themselves (auto.create.topics.enable)"
+        return Readiness(f"there is no topic {', '.join(missing)}", advice)
 
     async def _started(self) -> "_Producer":
         if self._producer is None:

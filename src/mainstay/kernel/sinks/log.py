@@ -4,12 +4,12 @@ The line holds the envelope, never the data, at any LOG_LEVEL: logs are read by 
 and kept for longer, so what a customer wrote stays out of them. The lines are of level INFO.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Self
 
 import structlog
 
-from mainstay.kernel.core.sink import Message, Outcome
+from mainstay.kernel.core.sink import Message, Outcome, Readiness
 
 logger = structlog.get_logger(__name__)
 
@@ -37,3 +37,7 @@ class LogSink:
                 occurred_at=message.occurred_at.isoformat(),
             )
         return [None] * len(messages)
+
+    async def check(self, _: Collection[str]) -> Readiness:
+        """See CheckedSink."""
+        return Readiness("lines of level INFO")

@@ -10,15 +10,16 @@ What a consumer has to know:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Self
 
 from nats.aio.client import Client
 from nats.errors import BadSubjectError, Error
-from nats.js.errors import APIError, BadRequestError, NoStreamResponseError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError, BadRequestError, NoStreamResponseError, NotFoundError
 
-from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Message, Outcome, Refused
+from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Message, Outcome, Readiness, Refused, Unusable
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
@@ -60,6 +61,36 @@ class NatsSink:
         if any(isinstance(outcome, Away) for outcome in outcomes):  # it may be dead, and not know yet
             await self._disconnect()
         return outcomes
+
+    async def check(self, aggregate_types: Collection[str]) -> Readiness:
+        """See CheckedSink."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                client = await self._connected()
+        except (Error, OSError) as error:
+            advice = "check NATS_URL, its user and password, and that NATS is running"
+            raise Unusable(_reason(error), advice) from None
+        jetstream = client.jetstream(timeout=ANSWER_SECONDS)
+        try:
+            await jetstream.account_info()
+        except (Error, OSError) as error:
+            raise Unusable(_reason(error), "start NATS with JetStream (-js), and let this user have it") from None
+        return await self._streams(jetstream, aggregate_types)
+
+    async def _streams(self, jetstream: JetStreamContext, aggregate_types: Collection[str]) -> Readiness:
+        """Which streams take the events. Raises Unusable where none does, and none can be made."""
+        subjects = [f"{self._prefix}.{kind}.created" for kind in aggregate_types]
+        found = {subject: await _stream_of(jetstream, subject) for subject in subjects}
+        streams = ", ".join(sorted({stream for stream in found.values() if stream is not None}))
+        missing = [subject for subject, stream in found.items() if stream is None]
+        if not missing:
+            return Readiness(f"taken by the stream {streams}")
+        if streams or await _is_there(jetstream, self._stream):
+            raise Unusable(
+                f"no stream takes {', '.join(missing)}",
+                f"give {self._prefix}.> to the stream {streams or self._stream}; it is there, so none is made",
+            )
+        return Readiness(f"the stream {self._stream} is made with the first event")
 
     async def _connected(self) -> Client:
         if self._client is None or not self._client.is_connected:
@@ -123,3 +154,18 @@ def _reason(error: Exception) -> str:
     """Its name, and what the stream says of it."""
     description = f": {error.description}" if isinstance(error, APIError) else ""
     return f"{type(error).__name__}{description}"
+
+
+async def _stream_of(jetstream: JetStreamContext, subject: str) -> str | None:
+    try:
+        return await jetstream.find_stream_name_by_subject(subject)
+    except NotFoundError:
+        return None
+
+
+async def _is_there(jetstream: JetStreamContext, stream: str) -> bool:
+    try:
+        await jetstream.stream_info(stream)
+    except NotFoundError:
+        return False
+    return True

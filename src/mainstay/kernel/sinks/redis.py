@@ -10,7 +10,7 @@ What a reader has to know:
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from mainstay.kernel.core.sink import Away, Message, Outcome, Refused
+from mainstay.kernel.core.sink import Away, Message, Outcome, Readiness, Refused, Unusable
 
 SECONDS = 3.0
 """For a whole wave, connecting included."""
@@ -51,6 +51,21 @@ class RedisSink:
         too_large = Refused(f"larger than {LARGEST} bytes")
         return [next(outcomes) if len(message.body) <= LARGEST else too_large for message in messages]
 
+    async def check(self, aggregate_types: Collection[str]) -> Readiness:
+        """See CheckedSink. Adds to a stream that is not there, and is not made by it: Redis refuses all it would."""
+        streams = [f"{self._prefix}:{kind}" for kind in aggregate_types]
+        try:
+            await self._redis.xadd(f"{self._prefix}:doctor", {"id": ""}, nomkstream=True)
+            kinds = [await self._redis.type(stream) for stream in streams]
+        except (RedisError, OSError) as error:
+            advice = "check REDIS_URL, its user's password and rights, and that Redis runs and takes writes"
+            raise Unusable(_name(error), advice) from None
+        if taken := [stream for stream, kind in zip(streams, kinds, strict=True) if kind not in {b"none", b"stream"}]:
+            raise Unusable(f"no streams: {', '.join(taken)}", "choose another TOPIC_PREFIX, or remove these keys")
+        return Readiness(
+            f"{kinds.count(b'stream')} of {len(streams)} streams are there; one is made by its first event"
+        )
+
     async def _add(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         pipeline = self._redis.pipeline(transaction=False)
         for message in messages:
@@ -73,3 +88,9 @@ def _outcome(answer: object) -> Outcome:
         return None
     code = answer.status_code or str(answer).partition(" ")[0]
     return Refused(code) if code in {"WRONGTYPE", "NOPERM"} else Away(code)
+
+
+def _name(error: Exception) -> str:
+    """What kind of error, and Redis's own code for it."""
+    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    return f"{type(error).__name__} {code}" if code.isupper() else type(error).__name__

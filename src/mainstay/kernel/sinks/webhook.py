@@ -13,15 +13,16 @@ The environment's proxies and ~/.netrc are not looked at: only settings say wher
 """
 
 import asyncio
+import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Self
 
 import httpx
 
-from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Gone, Message, Outcome, Refused
+from mainstay.kernel.core.sink import CONTENT_TYPE, Away, Gone, Message, Outcome, Readiness, Refused, Unusable
 from mainstay.kernel.sinks.signature import signatures
 
 CONNECTIONS = 20
@@ -49,11 +50,9 @@ class WebhookSink:
         self._turns = asyncio.Semaphore(CONNECTIONS)
 
     async def __aenter__(self) -> Self:
-        trusted = httpx.create_ssl_context(trust_env=False)
-        trusted.load_default_certs()  # a receiver within the company has a certificate that only its machines know
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         self._client = httpx.AsyncClient(
-            verify=trusted, limits=limits, timeout=ANSWER_SECONDS, follow_redirects=False, trust_env=False
+            verify=_trusted(), limits=limits, timeout=ANSWER_SECONDS, follow_redirects=False, trust_env=False
         )
         return self
 
@@ -69,6 +68,20 @@ class WebhookSink:
         if None in outcomes:  # the receiver is there: that it is silent about one message is about this message
             return [Refused(str(outcome)) if isinstance(outcome, _Silent) else outcome for outcome in outcomes]
         return outcomes
+
+    async def check(self, _: Collection[str]) -> Readiness:
+        """See CheckedSink: resolves and connects, up to where a request would begin."""
+        secure = self._url.scheme == "https"
+        port = self._url.port or (443 if secure else 80)
+        try:
+            _reader, writer = await asyncio.open_connection(self._url.host, port, ssl=_trusted() if secure else None)
+        except OSError as error:  # of names and of TLS too
+            reason = error.strerror or type(error).__name__
+            raise Unusable(
+                f"{self._url.host}:{port}: {reason}", "check WEBHOOK_URL, and that its host answers"
+            ) from None
+        writer.transport.abort()
+        return Readiness(f"{self._url.host}:{port} takes connections")
 
     async def _send_in_turn(self, message: Message, turns_end: float) -> Outcome:
         try:
@@ -114,6 +127,12 @@ def webhook_url(url: str) -> httpx.URL:
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ValueError("has to be a URL such as https://hooks.example/events")
     return parsed
+
+
+def _trusted() -> ssl.SSLContext:
+    trusted = httpx.create_ssl_context(trust_env=False)
+    trusted.load_default_certs()  # a receiver within the company has a certificate that only its machines know
+    return trusted
 
 
 class _Silent(Away):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import psycopg2
+from prometheus_client import CollectorRegistry
 from psycopg2.errors import ReadOnlySqlTransaction
 from psycopg2.extensions import STATUS_READY
 from psycopg2.extras import RealDictCursor
@@ -19,6 +20,7 @@ from psycopg2.pool import ThreadedConnectionPool
 
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.engine import Timeouts
+from mainstay.kernel.ops.database_metrics import DatabaseMetrics
 from mainstay.services.configs.driver import Connection, connect, is_away
 
 P = ParamSpec("P")
@@ -36,7 +38,16 @@ class Pool:
     Violated constraints come through as psycopg2 raises them, because only the caller knows what they mean.
     """
 
-    def __init__(self, url: str, *, size: int = 10, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 10,
+        timeouts: Timeouts | None = None,
+        metrics: DatabaseMetrics | None = None,
+        name: str = "configs",
+    ) -> None:
+        """`name` is what the metrics of this pool, and of its statements, are told apart by."""
         self._url = url
         self._size = size
         self._timeouts = timeouts or Timeouts()
@@ -46,6 +57,9 @@ class Pool:
         self._executor = ThreadPoolExecutor(size, thread_name_prefix="configs")
         self._connections = _Connections(self._connect, size)
         self._returns: set[asyncio.Task[None]] = set()
+        metrics = metrics or DatabaseMetrics(CollectorRegistry())
+        self._metrics = metrics.pool(name, size)
+        self._seconds = metrics.seconds(name)
 
     async def __aenter__(self) -> Self:
         """Open the first connection. Raises Unavailable where there is no database."""
@@ -90,25 +104,38 @@ class Pool:
 
     async def _lend(self, *, autocommit: bool) -> "Lease":
         if self._slots.locked():
-            try:
-                async with asyncio.timeout(self._timeouts.pool_wait):
-                    await self._slots.acquire()
-            except TimeoutError as error:
-                raise Unavailable("All database connections are busy; please try again.") from error
+            await self._wait_for_slot()
         else:  # without the time-out, which costs more
             await self._slots.acquire()
+        self._metrics.in_use.inc()
         deadline = asyncio.get_running_loop().time() + self._patience
         return Lease(self._connections, self._executor, deadline, autocommit=autocommit)
+
+    async def _wait_for_slot(self) -> None:
+        self._metrics.waiting.inc()
+        try:
+            async with asyncio.timeout(self._timeouts.pool_wait):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            self._metrics.refused.inc()
+            raise Unavailable("All database connections are busy; please try again.") from error
+        finally:
+            self._metrics.waiting.dec()
 
     def _take_back(self, lease: "Lease") -> None:
         """Free the slot once its thread is free: mostly it is; a caller that failed or left does not wait for it."""
         if lease.is_over:
-            self._slots.release()
+            self._free(lease)
             return
         task = asyncio.create_task(lease.end())
         self._returns.add(task)  # the loop alone would let it be collected
         task.add_done_callback(self._returns.discard)
-        task.add_done_callback(lambda _: self._slots.release())
+        task.add_done_callback(lambda _: self._free(lease))
+
+    def _free(self, lease: "Lease") -> None:
+        self._seconds.observe(asyncio.get_running_loop().time() - lease.deadline + self._patience)
+        self._metrics.in_use.dec()
+        self._slots.release()
 
     def _connect(self) -> Connection:
         milliseconds = {
@@ -128,7 +155,8 @@ class Lease:
     ) -> None:
         self._connections = connections
         self._executor = executor
-        self._deadline = deadline  # on the event loop's clock
+        self.deadline = deadline
+        """On the event loop's clock."""
         self._autocommit = autocommit
         self._connection: Connection | None = None
         self._busy = False  # its thread is
@@ -167,7 +195,7 @@ class Lease:
         if self._busy:
             raise RuntimeError("a connection does one thing at a time")
         answer = self._begin(job, *args)
-        timer = answer.get_loop().call_at(self._deadline, _give_up, answer)
+        timer = answer.get_loop().call_at(self.deadline, _give_up, answer)
         try:
             return await answer
         except (psycopg2.Error, OSError) as error:  # TimeoutError is one of the latter
@@ -203,7 +231,7 @@ class Lease:
             return
         loop = asyncio.get_running_loop()
         self._freed = loop.create_future()
-        await asyncio.wait([self._freed], timeout=self._deadline - loop.time())
+        await asyncio.wait([self._freed], timeout=self.deadline - loop.time())
         if not self._freed.done() and self._connection is not None:  # one that still connects gives up by itself
             self._connection.cut()
         await self._freed

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
 from mainstay.kernel.core.errors import Forbidden, Unauthorized
 from mainstay.kernel.core.keys import Keys
@@ -16,6 +17,7 @@ from mainstay.kernel.http.auth import Guard
 from mainstay.kernel.http.types import PRINCIPAL_KEY
 from mainstay.kernel.http.unit import begin
 from mainstay.services.users.callers import Caller, Callers
+from mainstay.services.users.metrics import SignInMetrics
 from mainstay.services.users.passwords import Argon2id, Bcrypt, Passwords, SchemeName
 from mainstay.services.users.repository import SessionRepository, UserRepository
 from mainstay.services.users.service import SessionService, UserService
@@ -32,6 +34,7 @@ class UsersState:
     tokens: Tokens
     verifier: TokenVerifier
     callers: Callers
+    metrics: SignInMetrics
 
     def accounts(self, unit: PostgresUnit) -> UserService:
         """The use cases of accounts, writing into this unit."""
@@ -40,7 +43,7 @@ class UsersState:
     def sign_ins(self, unit: PostgresUnit) -> SessionService:
         """The use cases of sessions, writing into this unit."""
         sessions = SessionRepository(self.database, unit)
-        return SessionService(sessions, self.passwords, self.tokens, self.callers, unit)
+        return SessionService(sessions, self.passwords, self.tokens, self.callers, unit, self.metrics)
 
     def guard(self, required: Collection[str]) -> Guard:
         """Admits who has a token of a session that lives. `required`: the services that want one."""
@@ -52,10 +55,17 @@ Storage = Callable[[], UsersState]
 
 
 @contextmanager
-def users_state(database: Database, keys: Keys, secrets: Sequence[bytes], passwords: Passwords) -> Iterator[UsersState]:
+def users_state(
+    database: Database,
+    keys: Keys,
+    secrets: Sequence[bytes],
+    passwords: Passwords,
+    registry: CollectorRegistry | None = None,
+) -> Iterator[UsersState]:
     """Users in PostgreSQL, until the end of the block.
 
-    `secrets` make refresh tokens: the first of them does, those of all are accepted.
+    `secrets` make refresh tokens: the first of them does, those of all are accepted. What is counted goes into the
+    registry, where there is one.
     """
     try:
         yield UsersState(
@@ -65,6 +75,7 @@ def users_state(database: Database, keys: Keys, secrets: Sequence[bytes], passwo
             tokens=Tokens(AccessTokens(keys), RefreshTokens(secrets)),
             verifier=TokenVerifier(keys),
             callers=Callers(SessionRepository(database, PostgresUnit(database))),
+            metrics=SignInMetrics(registry or CollectorRegistry()),
         )
     finally:
         passwords.close()

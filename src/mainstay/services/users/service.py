@@ -23,6 +23,7 @@ from mainstay.services.users.domain import (
     UserUpdated,
     email_key,
 )
+from mainstay.services.users.metrics import SignInMetrics
 from mainstay.services.users.passwords import Passwords, check_password
 from mainstay.services.users.repository import LockedSession, SessionRepository, UserRepository
 from mainstay.services.users.tokens import Member, TokenPair, Tokens, is_living, token_hash
@@ -92,19 +93,21 @@ class UserService:
 class SessionService:
     """Sessions: signing in, staying so, signing out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that signing in touches
         self,
         sessions: SessionRepository,
         passwords: Passwords,
         tokens: Tokens,
         callers: Callers,
         unit: Unit,
+        metrics: SignInMetrics,
     ) -> None:
         self._sessions = sessions
         self._passwords = passwords
         self._tokens = tokens
         self._callers = callers
         self._unit = unit
+        self._metrics = metrics
 
     async def sign_in(self, email: str, password: str) -> TokenPair:
         """Begin a session. Raises InvalidCredentials, after the same work whatever the reason, and LostRace."""
@@ -112,6 +115,7 @@ class SessionService:
         matches = await self._passwords.verify(password, None if user is None else user.password_hash)
         if user is None or not matches or not user.is_active:
             logger.warning("sign-in failed: %s", "unknown address" if user is None else f"user {user.id}")
+            self._metrics.failed("password")
             raise InvalidCredentials
         needs_rehash = self._passwords.needs_rehash(user.password_hash)
         new_hash = await self._passwords.hash(password) if needs_rehash else None
@@ -122,12 +126,17 @@ class SessionService:
 
     async def refresh_session(self, token: str) -> TokenPair:
         """Exchange a refresh token for the next pair. Raises InvalidRefreshToken and TokenReused."""
-        member = self._tokens.refresh_tokens.member_of(token)
-        async with self._sessions.locked(member.session_id) as locked:
-            user = locked.user
-            child = await self._child(token, member, locked)
+        try:
+            member = self._tokens.refresh_tokens.member_of(token)
+            async with self._sessions.locked(member.session_id) as locked:
+                user = locked.user
+                child = await self._child(token, member, locked)
+        except InvalidRefreshToken:
+            self._metrics.failed("refresh")
+            raise
         if child is None:  # raised here: inside, it would undo the revocation
             logger.warning("refresh token used again: session %s of user %s is over", member.session_id, user.id)
+            self._metrics.reused()
             self._callers.forget(user.id)
             raise TokenReused
         return self._tokens.pair(user, member.session_id, child)

@@ -1,8 +1,13 @@
 """The server as a process, and as several: exit codes, signals, workers, reload, a port that is taken."""
 
+import contextlib
+import os
 import signal
 import socket
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +113,88 @@ def test_workers_do_not_outlive_their_parent(run: "Run") -> None:
 
 def test_workers_that_cannot_start_end_their_parent(run: "Run") -> None:
     assert run(ready=0, workers=2, app="echo_application:cannot_start").exit_code() == 3
+
+
+def test_at_a_hangup_new_workers_take_the_places_and_no_request_is_lost(run: "Run") -> None:
+    process = run(ready=2, workers=2, drain=0.2)
+    before = process.pids()
+    answers: Counter[int] = Counter()
+    enough = threading.Event()
+
+    def call() -> None:
+        caller = process.caller()
+        while not enough.is_set():
+            answer = caller.get()  # raises where the connection is lost
+            answers[answer.status] += 1
+            if answer.headers.get("connection") == "close":
+                caller = process.caller()
+
+    with ThreadPoolExecutor(4) as callers:
+        calls = [callers.submit(call) for _ in range(4)]
+        process.signal(signal.SIGHUP)
+        process.until(lambda: not any(is_alive(pid) for pid in before))
+        enough.set()
+    assert [done.exception() for done in calls] == [None] * 4
+    assert set(answers) == {200}
+    after = process.pids()
+    assert len(after) == 2
+    assert not after & before
+    process.signal()
+    assert process.exit_code() == 0
+
+
+def test_successors_that_cannot_start_leave_those_before_them_at_work(run: "Run", tmp_path: Path) -> None:
+    code = tmp_path / "released.py"
+    code.write_text("from echo_application import create_app\n")
+    process = run(ready=2, workers=2, app="released:create_app")
+    before = process.pids()
+    code.write_text("from echo_application import cannot_start as create_app\n")
+    process.signal(signal.SIGHUP)
+    process.until_logged("ended with 3 before it served")
+    assert process.pids() == before
+    code.write_text("from echo_application import create_app\n")
+    process.signal(signal.SIGHUP)
+    process.until(lambda: not any(is_alive(pid) for pid in before))
+    assert len(process.pids()) == 2
+    process.signal()
+    assert process.exit_code() == 0
+
+
+def test_a_worker_that_dies_during_a_restart_is_replaced_too(run: "Run") -> None:
+    process = run(ready=2, workers=2)
+    before = process.pids()
+    process.signal(signal.SIGHUP)
+    for pid in before:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.until(lambda: len(process.pids_that_answer() - before) == 2)
+    process.signal()
+    assert process.exit_code() == 0
+
+
+def test_a_hangup_while_it_stops_starts_nothing(run: "Run") -> None:
+    process = run(ready=2, workers=2, drain=LONG)
+    process.signal()
+    process.until(lambda: process.caller().get().json()["stopping"])
+    process.signal(signal.SIGHUP)
+    process.signal()
+    assert process.exit_code() == 0
+    assert process.log.count("listening on") == 2
+
+
+def test_a_worker_that_cannot_be_replaced_leaves_the_other_at_work(run: "Run", tmp_path: Path) -> None:
+    code = tmp_path / "released.py"
+    code.write_text("from echo_application import create_app\n")
+    process = run(ready=2, workers=2, app="released:create_app")
+    code.write_text("from echo_application import cannot_start as create_app\n")
+    with pytest.raises(ConnectionError):
+        process.caller().get(b"/crash")
+    process.until_logged("ended with 3, another takes its place")
+    assert process.caller().get().status == 200
+    code.write_text("from echo_application import create_app\n")
+    process.until_logged("listening on", 3)
+    process.signal()
+    assert process.exit_code() == 0
 
 
 def test_a_change_of_the_code_starts_it_again(run: "Run", tmp_path: Path) -> None:

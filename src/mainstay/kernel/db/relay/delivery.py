@@ -77,7 +77,8 @@ class SinkLoop:
         sent = await self._send([entry for entry in batch if not entry.held])
         end = self._end(batch, sent)
         if end is not None:
-            await self._repository.advance(self._sink.name, end, self._left_behind(batch, sent, end))
+            taken = [entry for entry in batch if sent.outcomes.get(entry.position, _NOT_SENT) is None]
+            await self._repository.advance(self._sink.name, end, taken, self._left_behind(batch, sent, end))
             self._position = end
         await self._react(sent)
         return len(batch) == self._options.batch
@@ -138,7 +139,7 @@ class SinkLoop:
                 if not tried[-1].dead:
                     waiting.add(entry.aggregate)
         if freed:
-            taken = [position for position in sent.settled if sent.outcomes[position] is None]
+            taken = [entries[position] for position in sent.settled if sent.outcomes[position] is None]
             freed = {aggregate: position for aggregate, position in freed.items() if aggregate not in waiting}
             await self._repository.settle(self._sink.name, taken, tried, freed)
 

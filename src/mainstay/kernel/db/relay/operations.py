@@ -112,7 +112,7 @@ async def open_operations(url: str) -> AsyncIterator["OutboxOperations"]:
     except asyncpg.UndefinedTableError as error:
         raise OutboxError("The database has no outbox yet: run `mainstay migrate up`.") from error
     except TROUBLE as error:
-        cause = error or type(error).__name__
+        cause = str(error) or type(error).__name__
         raise OutboxError(
             f"The database cannot be used: {cause}. Check DATABASE_URL, and that it is running."
         ) from error

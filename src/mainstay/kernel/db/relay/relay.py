@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
+from prometheus_client import CollectorRegistry
 
 from mainstay.kernel.core.sink import Sink
 from mainstay.kernel.db.relay.delivery import Counts, SinkLoop
@@ -15,6 +16,7 @@ from mainstay.kernel.db.relay.options import RelayOptions
 from mainstay.kernel.db.relay.purge import Purge
 from mainstay.kernel.db.relay.repository import OutboxRepository
 from mainstay.kernel.db.relay.session import CHANNEL, TROUBLE, lost, open_session, try_lock
+from mainstay.kernel.ops.database_metrics import RelayMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,13 @@ _WAVE_SECONDS = 5.0  # for a sink to take the wave at hand; one that is cut off 
 class Relay:
     """Takes committed events to the sinks. Any number may run; a session's lock lets one of them work."""
 
-    def __init__(self, url: str, sinks: Sequence[Sink], options: RelayOptions | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        sinks: Sequence[Sink],
+        options: RelayOptions | None = None,
+        metrics: RelayMetrics | None = None,
+    ) -> None:
         self._url = url
         self._sinks = sinks
         self._options = options or RelayOptions()
@@ -36,6 +44,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._loops: list[SinkLoop] = []
         self._failures = 0  # in a row, before it became active
+        self._metrics = metrics or RelayMetrics(CollectorRegistry())
         self.is_active = False
         """Whether it has the lock, and hears of events by `wake` as well as by NOTIFY."""
 
@@ -75,7 +84,7 @@ class Relay:
                                 unopened.pop(0)
                             await self._lead(session)
                 except TROUBLE as error:
-                    logger.warning("relay: trying again: %s", error or type(error).__name__)
+                    logger.warning("relay: trying again: %s", str(error) or type(error).__name__)
                 except Exception:
                     logger.exception("relay: trying again")
                 await self._rest()
@@ -116,6 +125,7 @@ class Relay:
         purge = Purge(repository, [sink.name for sink in self._sinks], self._options)
         await session.add_listener(CHANNEL, lambda *_: self.wake())
         self.is_active = True
+        self._metrics.active.set(1)
         self._failures = 0
         logger.info("relay: active, for %s", ", ".join(sink.name for sink in self._sinks) or "no sink")
         try:
@@ -125,6 +135,7 @@ class Relay:
             )
         finally:
             self.is_active = False
+            self._metrics.active.set(0)
 
     async def _prepare(self, session: asyncpg.Connection) -> OutboxRepository:
         repository = OutboxRepository(session)

@@ -1,6 +1,7 @@
 """What the relay asks of the database, all of it on the one session that holds its lock."""
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,16 +83,16 @@ class OutboxRepository:
         share = max(1, limit // len(aggregates))
         return _entries(await self._fetch(sql.HELD, sink, *_columns(aggregates, 3), share))
 
-    async def advance(self, sink: str, position: int, deliveries: Sequence[Delivery]) -> None:
+    async def advance(self, sink: str, position: int, taken: Sequence[Entry], deliveries: Sequence[Delivery]) -> None:
         """Move a sink on, and note what it has not taken on the way: at once, so neither is there without the other."""
         rows = (
             (d.entry.position, d.entry.message.id, *d.entry.aggregate, d.attempts, d.delay, d.dead, d.error)
             for d in deliveries
         )
-        await self._fetch(sql.ADVANCE, sink, position, *_columns(rows, 9))
+        await self._fetch(sql.ADVANCE, sink, position, *_columns(rows, 9), *_counts(taken, deliveries))
 
     async def settle(
-        self, sink: str, taken: Sequence[int], tried: Sequence[Delivery], freed: Mapping[Aggregate, int]
+        self, sink: str, taken: Sequence[Entry], tried: Sequence[Delivery], freed: Mapping[Aggregate, int]
     ) -> None:
         """Forget the deliveries that were taken, note the attempts of others.
 
@@ -99,7 +100,9 @@ class OutboxRepository:
         """
         rows = ((d.entry.position, d.attempts, d.delay, d.dead, d.error) for d in tried)
         after = ((*aggregate, position) for aggregate, position in freed.items())
-        await self._fetch(sql.SETTLE, sink, taken, *_columns(rows, 5), *_columns(after, 4))
+        positions = [entry.position for entry in taken]
+        counts = _counts(taken, tried)
+        await self._fetch(sql.SETTLE, sink, positions, *_columns(rows, 5), *_columns(after, 4), *counts)
 
     async def purge_events(
         self, sinks: Sequence[str], *, keep: timedelta, after: int, limit: int
@@ -124,6 +127,14 @@ class OutboxRepository:
         async with self._turn:
             rows: list[Sequence[Any]] = await self._session.fetch(text, *arguments)
             return rows
+
+
+def _counts(taken: Sequence[Entry], deliveries: Sequence[Delivery]) -> tuple[int, float, int, int]:
+    """Events that were taken, the seconds since they happened, all together; attempts refused, and events given up."""
+    at = time.time()
+    lag = sum(max(0.0, at - entry.message.occurred_at.timestamp()) for entry in taken)
+    tried = [delivery for delivery in deliveries if delivery.attempts]
+    return len(taken), lag, len(tried), sum(delivery.dead for delivery in tried)
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

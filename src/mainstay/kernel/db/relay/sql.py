@@ -15,10 +15,12 @@ WITH numbered AS MATERIALIZED (
 UPDATE outbox o SET position = n.position FROM numbered n WHERE o.tenant_id = n.tenant_id AND o.id = n.id
 """
 
+# Nobody sends to the others any more: what they have not taken is no backlog.
 REGISTER = """
+WITH others AS (UPDATE outbox_sinks SET is_served = false WHERE is_served AND NOT sink = ANY($1::text[]))
 INSERT INTO outbox_sinks (sink, position)
 SELECT sink, coalesce((SELECT max(position) FROM outbox_sinks), 0) FROM unnest($1::text[]) AS sink
-ON CONFLICT DO NOTHING
+ON CONFLICT (sink) DO UPDATE SET is_served = true WHERE NOT outbox_sinks.is_served
 """
 
 STATE = "SELECT position, disabled_at IS NOT NULL FROM outbox_sinks WHERE sink = $1"
@@ -61,8 +63,14 @@ CROSS JOIN LATERAL (
 ORDER BY d.position
 """
 
+# What a sink has taken and refused is counted with it: right whichever process relays, and after a crash too.
 ADVANCE = """
-WITH moved AS (UPDATE outbox_sinks SET position = $2 WHERE sink = $1)
+WITH moved AS (
+    UPDATE outbox_sinks
+    SET position = $2, published = published + $12, lag_seconds = lag_seconds + $13, failed = failed + $14,
+        dead = dead + $15
+    WHERE sink = $1
+)
 INSERT INTO outbox_deliveries (
     sink, position, event_id, tenant_id, aggregatetype, aggregateid, attempts, due_at, dead_at, last_error
 )
@@ -83,6 +91,11 @@ tried AS (
     FROM unnest($3::bigint[], $4::smallint[], $5::float8[], $6::bool[], $7::text[])
         AS t (position, attempts, delay, dead, error)
     WHERE d.sink = $1 AND d.position = t.position
+),
+counted AS (
+    UPDATE outbox_sinks
+    SET published = published + $12, lag_seconds = lag_seconds + $13, failed = failed + $14, dead = dead + $15
+    WHERE sink = $1
 )
 UPDATE outbox_deliveries SET due_at = now()
 FROM unnest($8::text[], $9::text[], $10::text[], $11::bigint[]) AS a (tenant_id, aggregatetype, aggregateid, after)
