@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mainstay.cli.backup import backup, restore
+from mainstay.cli.demo import demo
+from mainstay.cli.doctor import doctor
 from mainstay.cli.outbox import outbox
 from mainstay.cli.running import fail, on_database, read_settings
 from mainstay.cli.users import users
@@ -31,6 +34,10 @@ migrate = typer.Typer(
 app.add_typer(migrate, name="migrate")
 app.add_typer(outbox, name="outbox")
 app.add_typer(users, name="users")
+app.command(epilog="Examples: `mainstay demo`, `mainstay demo --size large --seed 7 --password-file -`")(demo)
+app.command(epilog="Examples: `mainstay doctor`, `APP_ENV=qa mainstay doctor --workers 8 --json`")(doctor)
+app.command(epilog="Examples: `mainstay backup monday.mainstay`, `mainstay backup --force latest.mainstay`")(backup)
+app.command(epilog="Examples: `mainstay restore monday.mainstay`, `mainstay restore --force monday.mainstay`")(restore)
 
 
 def main() -> None:
@@ -186,27 +193,6 @@ def openapi(
         output.write_bytes(text)
     except OSError as error:
         fail(f"{output}: {error.strerror}")
-
-
-@app.command(epilog="Example: `APP_ENV=qa mainstay doctor`")
-def doctor() -> None:
-    """Check settings, database and migrations, and say what to do about what is wrong. Exit code 1 on any."""
-    settings = read_settings()
-    typer.echo(f"ok    settings: APP_ENV={settings.app_env}, services: {', '.join(settings.services)}")
-    if not settings.needs_postgres:
-        typer.echo("ok    database: none is needed")
-        return
-
-    async def verify(url: str) -> list[str]:
-        return [finding for kind in _migrations() for finding in await kind.verify(url)]
-
-    findings = on_database(verify)
-    typer.echo("ok    database: answers")
-    for finding in findings:
-        typer.echo(f"wrong migrations: {finding}; run `mainstay migrate up`, then `mainstay migrate verify`")
-    if not findings:
-        typer.echo("ok    migrations: all applied, tables as the models say")
-    raise typer.Exit(1 if findings else 0)
 
 
 def _refuse_in_process(settings: "Settings") -> None:

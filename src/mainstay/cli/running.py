@@ -24,9 +24,12 @@ def read_settings(**overrides: Any) -> "Settings":
 def on_database(work: Callable[[str], Any]) -> Any:
     """Run a coroutine function on the database's url, with the embedded server started where that is the database."""
     from mainstay.app.database import database_url
+    from mainstay.kernel.db.archive import ArchiveError
     from mainstay.kernel.db.embedded import EmbeddedPostgresError
+    from mainstay.kernel.db.inspection import InspectionError
     from mainstay.kernel.db.migrations import MigrationError
     from mainstay.kernel.db.relay.operations import OutboxError
+    from mainstay.kernel.db.tools import ToolsError
 
     settings = read_settings()
 
@@ -36,7 +39,7 @@ def on_database(work: Callable[[str], Any]) -> Any:
 
     try:
         return asyncio.run(run())
-    except (EmbeddedPostgresError, MigrationError, OutboxError) as error:
+    except (ArchiveError, EmbeddedPostgresError, InspectionError, MigrationError, OutboxError, ToolsError) as error:
         fail(str(error))
 
 

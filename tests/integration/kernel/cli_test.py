@@ -22,6 +22,9 @@ COMMANDS = [
     ("serve",),
     ("openapi",),
     ("doctor",),
+    ("backup",),
+    ("restore",),
+    ("demo",),
     ("migrate",),
     ("migrate", "up"),
     ("migrate", "status"),
@@ -101,7 +104,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
 def test_without_arguments_it_shows_the_help(mainstay_process: Run) -> None:
     result = mainstay_process()
     assert (result.returncode, result.stderr) == (0, "")
-    for name in ("serve", "relay", "migrate", "outbox", "users", "openapi", "doctor"):
+    for name in ("serve", "relay", "migrate", "outbox", "users", "openapi", "doctor", "backup", "restore", "demo"):
         assert name in result.stdout
 
 
@@ -174,9 +177,7 @@ def test_a_setting_that_cannot_be_is_one_line(
     assert name in line
 
 
-@pytest.mark.parametrize(
-    "command", [("doctor",), ("migrate", "up"), ("migrate", "status"), ("migrate", "verify")], ids=" ".join
-)
+@pytest.mark.parametrize("command", [("migrate", "up"), ("migrate", "status"), ("migrate", "verify")], ids=" ".join)
 @pytest.mark.parametrize(
     "database_url", [NOWHERE, "postgresql://a:hunter2@name.invalid/x", "postgresql:///x?host=/nowhere"]
 )
@@ -221,29 +222,6 @@ async def test_verify_and_doctor_find_what_differs(mainstay: Run, session: Any) 
     assert "migrate verify" in doctor.stdout + doctor.stderr
 
 
-def test_the_doctor_finds_nothing_wrong(mainstay: Run) -> None:
-    result = mainstay("doctor")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert [line.split()[:2] for line in result.stdout.splitlines()] == [
-        ["ok", "settings:"],
-        ["ok", "database:"],
-        ["ok", "migrations:"],
-    ]
-
-
-def test_the_doctor_says_what_to_do_about_pending_migrations(mainstay: Run, empty_database_url: str) -> None:
-    result = mainstay("doctor", DATABASE_URL=empty_database_url)
-    assert result.returncode == 1
-    assert "mainstay migrate up" in result.stdout + result.stderr
-
-
-def test_the_doctor_needs_no_database_for_services_in_the_process(mainstay: Run) -> None:
-    result = mainstay(
-        *("doctor",), SERVICES="pets,tasks", DATABASE_URL=NOWHERE, PETS_STORAGE="memory", TASKS_STORAGE="sqlite-memory"
-    )
-    assert result.returncode == 0
-
-
 def test_openapi_is_printed_and_written(mainstay: Run, tmp_path: Path) -> None:
     printed = mainstay("openapi", DATABASE_URL=NOWHERE)
     assert (printed.returncode, printed.stderr) == (0, "")
@@ -258,7 +236,7 @@ def test_openapi_is_printed_and_written(mainstay: Run, tmp_path: Path) -> None:
 def test_settings_come_from_files_where_the_environment_is_silent(mainstay: Run, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PETS_STORAGE=memory\nSERVICES=pets\nAPP_PORT=nonsense\nUNKNOWN=1\n")
     (tmp_path / ".env.test").write_text("APP_PORT=8001\n")
-    assert mainstay("doctor").stdout.splitlines()[1:] == ["ok    database: none is needed"]
+    assert "ok       database     none is needed" in mainstay("doctor").stdout.splitlines()
     assert "APP_PORT" in said(mainstay("doctor", APP_ENV="qa"))[0]
 
 

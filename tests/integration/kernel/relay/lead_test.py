@@ -166,14 +166,19 @@ async def test_without_a_wake_up_it_looks_by_itself(database_url: str, log: Log,
 
 
 async def test_commits_of_a_moment_send_one_notification(
-    database_url: str, session: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    database_url: str, session: asyncpg.Connection, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mainstay.kernel.db.notify._REST_SECONDS", 3600.0)
     heard: list[object] = []
     await session.add_listener("outbox", lambda *what: heard.append(what))
+
+    async def is_told() -> bool:
+        return bool(heard)
+
     async with notifying(database_url) as database:
         for number in range(1, 31):
             await commit(database, number)
+        await eventually(is_told)
         await session.execute("SELECT 1")
     assert len(heard) == 1
 
