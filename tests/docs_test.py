@@ -1,8 +1,10 @@
 """What the documents show is so: calls are run, answers compared, defaults looked up, links followed."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,8 +17,19 @@ from mainstay.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
-NOT_RUN: dict[str, str] = {}
+NOT_RUN = {
+    'docker build --tag mainstay --build-arg REVISION="$(git rev-parse HEAD)" .': "scripts/image-test does",
+    "scripts/image-test": "needs an engine or root; the workflow runs it",
+    "docker compose up -d api": "needs Docker; the workflow runs it, tests/deploy/compose_test.py its commands",
+    "docker compose run --rm tests": "needs Docker; the workflow runs it",
+    "docker compose down -v": "needs Docker; the workflow runs it",
+    "kubectl --namespace mainstay delete job mainstay-migrate --ignore-not-found": "needs a cluster",
+}
 """Shell blocks that no test can run, by their first line, each with the reason."""
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+OPERATED = ("Backup and restore", "Doctor", "Demo data", "When something is wrong")
+"""Its sections whose commands are run."""
 
 ADDRESS = "http://127.0.0.1:8000"
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -77,9 +90,31 @@ def comparable(text: str) -> str:
     return TIME.sub("<time>", ULID.sub("<ulid>", REQUEST_ID.sub("<id>", text.strip())))
 
 
+def commands(heading: str) -> list[Block]:
+    """The shell blocks of a section of docs/operations.md."""
+    _, _, section = OPERATIONS.read_text().partition(f"\n## {heading}\n")
+    found = re.findall(r"^```(sh)\n(.*?)^```$", section.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    return [Block(*block) for block in found]
+
+
+@pytest.mark.parametrize("heading", OPERATED)
+def test_the_commands_of_an_operator_work_as_they_stand(heading: str, database_url: str, tmp_path: Path) -> None:
+    assert commands(heading)
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    environment = {"PATH": path, "APP_ENV": "test", "DATABASE_URL": database_url, "BCRYPT_COST": "4"}
+    environment["NEW_PASSWORD"] = "correct-battery-horse"
+    for block in commands(heading):
+        ended = subprocess.run(
+            ["bash", "-euc", block.text], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shell_block_is_tried_out_or_excused(document: Path) -> None:
     called = {call for call, _ in calls(document)} if document == ROOT / "README.md" else set()
+    if document == OPERATIONS:
+        called |= {block for heading in OPERATED for block in commands(heading)}
     for block in filter(is_shell, blocks(document)):
         if block in called or block.text.splitlines()[0] in NOT_RUN:
             continue

@@ -1,4 +1,4 @@
-"""A Redis that a test may take away, and somebody who reads it."""
+"""A PostgreSQL and a Redis that a test may take away, and somebody who reads it."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,8 +7,17 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.faults.stream import Stream
+from tests.integration.conftest import OwnPostgres
 from tests.integration.kernel.sinks.conftest import Broker, server_program
 from tests.integration.kernel.sinks.redis.conftest import command
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[OwnPostgres]:
+    """A server for this test alone, to be stopped, killed and frozen."""
+    server = OwnPostgres(tmp_path / "postgres")
+    yield server
+    server.stop()
 
 
 @pytest.fixture

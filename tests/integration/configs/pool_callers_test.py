@@ -121,7 +121,7 @@ async def test_a_caller_that_leaves_the_queue_loses_nobody_his_turn(pool: Pool, 
 
 
 async def test_work_that_nobody_waits_for_any_more_is_not_begun(
-    pool: Pool, session: asyncpg.Connection, assert_whole: AssertWhole
+    pool: Pool, session: asyncpg.Connection, eventually: Eventually, assert_whole: AssertWhole
 ) -> None:
     """It may have taken so long to connect that the caller was told no."""
     connect, connecting, go_on = pool._connections._new, threading.Event(), threading.Event()
@@ -134,6 +134,11 @@ async def test_work_that_nobody_waits_for_any_more_is_not_begun(
     pool._connections._new = connect_slowly
     (first,) = await pool.run(fetch, "SELECT pg_backend_pid()")
     await session.execute("SELECT pg_terminate_backend($1)", first)
+
+    async def is_gone() -> bool:
+        return not await session.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", first)
+
+    await eventually(is_gone)
     call = asyncio.create_task(pool.run(do, ADD, "1", "a"))
     assert await asyncio.to_thread(connecting.wait, 5)
     await cancelled(call)
