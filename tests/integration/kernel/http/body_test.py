@@ -163,12 +163,13 @@ def test_a_body_that_comes_in_drops_is_a_timeout_too(impatient: Any, request_byt
 
 def test_a_body_that_is_cut_off_is_nobodys_fault(server: Any, request_bytes: Any) -> None:
     """The caller has gone: nothing is answered, nothing is an error, and the next one is served."""
+    before = len(server.log)
     with server.call() as caller:
         caller.send(request_bytes("POST", "/pets", "X-Request-ID: cut-off", f"Content-Length: {len(PET)}"), PET[:10])
         caller.shut(socket.SHUT_RDWR)
     (line,) = server.lines("cut-off")
     assert (line["event"], line["status"]) == ("request", 499)
-    assert not [line for line in server.log if line["level"] in {"error", "critical"}]
+    assert not [line for line in server.log[before:] if line["level"] in {"error", "critical"}]
     assert server.client.get("/healthz").status_code == 200
 
 
