@@ -6,8 +6,6 @@ import errno
 import inspect
 import logging
 import math
-import multiprocessing
-import os
 import signal
 import socket
 import sys
@@ -26,7 +24,7 @@ from uvicorn.supervisors import ChangeReload
 
 from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.http.connection import ON_STOP, STOPPING, Connection
-from mainstay.kernel.http.workers import Workers
+from mainstay.kernel.http.workers import Workers, is_orphan
 from mainstay.kernel.ops import shared_metrics
 
 logger = logging.getLogger(__name__)
@@ -75,9 +73,7 @@ class Server(uvicorn.Server):
         for connection in self._connections():
             if connection.deadline <= now:
                 connection.expire()
-        parent = multiprocessing.parent_process()
-        orphaned = parent is not None and parent.pid != os.getppid()
-        return await super().on_tick(counter) or now >= self._drained_at or orphaned
+        return await super().on_tick(counter) or now >= self._drained_at or is_orphan()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, give who has just been accepted the time to ask, end."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event
@@ -27,6 +27,12 @@ logger = logging.getLogger(__name__)
 _RESTART_PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _CLOSED = -1  # the descriptor of a closed socket
+
+
+def is_orphan() -> bool:
+    """Whether this is a worker whose parent was killed."""
+    parent = parent_process()
+    return parent is not None and parent.pid != os.getppid()
 
 
 class WorkingServer(Protocol):
@@ -154,4 +160,8 @@ def _work(server: WorkingServer, metrics_folder: str, place: int, serves: Event,
     """What a worker does. The application, with its metrics, is made by the server."""
     shared_metrics.join(metrics_folder, place)
     server.on_serving = serves.set
-    server.run(sockets)
+    try:
+        server.run(sockets)
+    finally:
+        if is_orphan():
+            shared_metrics.abandon(metrics_folder)

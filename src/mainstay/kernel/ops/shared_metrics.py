@@ -8,23 +8,39 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is private
+_NAME = "mainstay-metrics-"
+"""How the folders' names begin; their owner's process id follows."""
 
 
 @contextmanager
 def metrics_folder() -> Iterator[str]:
-    """A private folder for the values, removed at the end of the block.
+    """A private folder for the values, removed at the end of the block; those whose owner was killed go too.
 
     In memory, where there is a folder for that: a page that is being written to disk would hold up who counts in it.
     """
-    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with TemporaryDirectory(prefix="mainstay-metrics-", dir=memory) as folder:
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(gettempdir())
+    for left in memory.glob(f"{_NAME}*-*"):
+        if not _is_alive(int(left.name.removeprefix(_NAME).partition("-")[0])):
+            rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{_NAME}{os.getpid()}-", dir=memory, ignore_cleanup_errors=True) as folder:
         yield folder
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def join(folder: str, place: int) -> None:
@@ -36,6 +52,11 @@ def join(folder: str, place: int) -> None:
 def leave(folder: str, place: int) -> None:
     """Forget what was true of a worker while it lived, such as its running requests; what it has counted stays."""
     mark_process_dead(place, folder)  # type: ignore[no-untyped-call]
+
+
+def abandon(folder: str) -> None:
+    """Remove the folder of an owner that is gone; who still counts in it does not notice."""
+    rmtree(folder, ignore_errors=True)
 
 
 def is_shared() -> bool:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from mainstay.kernel.ops.shared_metrics import metrics_folder
 from tests.conftest import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
@@ -116,18 +118,43 @@ def test_a_worker_that_is_killed_loses_no_count_and_leaves_nothing_in_flight(two
         assert found.value("db_pool_size", pool="main") == 20
 
 
-def test_the_folder_is_private_and_goes_with_the_server(two: Any) -> None:
+def folder_of(server: Any) -> Path:
+    """Where its workers count."""
     (folder,) = {
         Path(line.split()[-1]).parent
-        for line in Path(f"/proc/{workers(two)[0]}/maps").read_text().splitlines()
+        for line in Path(f"/proc/{workers(server)[0]}/maps").read_text().splitlines()
         if line.endswith(".db")
     }
+    return folder
+
+
+def test_the_folder_is_private_and_goes_with_the_server(two: Any) -> None:
+    folder = folder_of(two)
     assert folder.stat().st_mode & 0o077 == 0
     assert sorted(file.name for file in folder.iterdir()) == [
         f"{kind}_{place}.db" for kind in ("counter", "gauge_livesum", "histogram") for place in (0, 1)
     ]
     assert two.stop() == 0
     assert not folder.exists()
+
+
+def test_the_folder_of_a_server_that_is_killed_goes_with_its_workers(two: Any) -> None:
+    folder = folder_of(two)
+    two.process.kill()
+    wait_for(lambda: not folder.exists())
+
+
+def test_a_folder_that_was_left_goes_at_the_next_start_and_no_other() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with metrics_folder() as folder:
+        left = Path(folder).parent / f"mainstay-metrics-{ended.pid}-left"
+        left.mkdir()
+        (left / "counter_0.db").touch()
+        with metrics_folder():
+            assert not left.exists()
+            assert Path(folder).is_dir()
+    assert not Path(folder).exists()
 
 
 def test_one_worker_writes_no_file(serve: Start, scraped: Read) -> None:
