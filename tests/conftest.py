@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import resource
 import secrets
 import signal
 import subprocess
@@ -239,3 +240,15 @@ def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., ServerPro
     yield start
     for server in started:
         server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Enough of them for thousands of connections, here and in the programs that are started."""
+    wanted = 4_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < wanted:
+        pytest.skip("the machine does not let one process have so many connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

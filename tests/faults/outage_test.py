@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -98,17 +97,6 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 # A crowd
-
-
-@pytest.fixture
-def descriptors() -> Iterator[None]:
-    """As many as the machine lets us have, for the programs that are started."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 2 * SLOW:
-        pytest.skip("the machine does not let one process have so many connections")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * SLOW), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("kind", ["-H", "-B"], ids=["heads", "bodies"])

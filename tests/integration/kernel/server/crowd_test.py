@@ -1,9 +1,8 @@
 """Two thousand callers who send nothing more, and one who asks. The short form is in slow_test.py."""
 
-import resource
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,17 +13,6 @@ import pytest
 SLOW = 2_000
 BEGUN = b"GET /pets HTTP/1.1\r\nHost: a\r\n"
 WORST_SECONDS = 1.0
-
-
-@pytest.fixture
-def descriptors() -> Iterator[None]:
-    """As many as the machine lets us have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 2 * SLOW:
-        pytest.skip("the machine does not let one process have so many connections")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * SLOW), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.long
