@@ -5,7 +5,7 @@ With arguments, which are handed to pytest, there is no coverage gate: they usua
 the whole suite without coverage, which Python 3.11 can only measure in twice the time.
 
 Some tests hold the program to time limits, and on a busy machine one may miss its limit because of the tests beside it.
-So up to three that fail are run again, alone, and that run decides; both are to be seen in the output.
+So up to five that fail are run again, alone, and that run decides; both are to be seen in the output.
 """
 
 import os
@@ -22,7 +22,7 @@ PROCESSES = min(4, (os.cpu_count() or 1) + 1)
 WHOLE_SUITE = [f"--numprocesses={PROCESSES}", "--dist=worksteal", "--cov", "--cov-report=term:skip-covered"]
 NO_COVERAGE = ["--no-cov"]
 
-MOST_RUN_AGAIN = 3
+MOST_RUN_AGAIN = 5
 """More than these are no accident."""
 
 
