@@ -30,7 +30,7 @@ LOCATION = Path(__file__).parents[2] / "migrations" / "configs"
 LOCK_KEY = int.from_bytes(b"configs!")
 """Of the advisory lock; another than Alembic's, which is free again when it is these files' turn."""
 
-_NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
+_NAME = re.compile(r"([0-9]{4})_[a-z0-9_]+")
 _POLL_SECONDS = 0.1
 _ATTEMPTS = 8  # as of Alembic's migrations: about half a minute, with the rests between them
 
@@ -152,7 +152,17 @@ def pending(files: Sequence[File], applied: Applied) -> list[File]:
 def _read(path: Path) -> File:
     if (name := _NAME.fullmatch(path.stem)) is None:
         raise MigrationError(f"{path.name} is not named like 0001_init.sql.")
-    return File(int(name[1]), path.stem, path.read_text(encoding="utf-8"))
+    return File(int(name[1]), path.stem, _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MigrationError(f"{path.name} cannot be read, or is not UTF-8.") from error
+    if "\0" in text:  # no statement of PostgreSQL's can have one
+        raise MigrationError(f"{path.name} holds a NUL character: take it out.")
+    return text
 
 
 @cache

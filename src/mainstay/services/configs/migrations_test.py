@@ -58,6 +58,19 @@ def test_a_file_with_another_kind_of_name_is_named(tmp_path: Path, name: str) ->
         load(write(tmp_path, "0001_a.sql", name))
 
 
+@pytest.mark.parametrize("content", [b"SELECT '\xff'", b"\xff\xfeS\0", b"SELECT '\0'", b"\0"])
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "0001_init.sql").write_bytes(content)
+    with pytest.raises(MigrationError, match=r"^0001_init\.sql "):
+        load(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "0001_init.sql").mkdir()
+    with pytest.raises(MigrationError, match=r"^0001_init\.sql cannot be read"):
+        load(tmp_path)
+
+
 def test_a_folder_without_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match="no migrations"):
         load(tmp_path)
