@@ -91,7 +91,15 @@ class Caller:
     def answer(self, *, body: bool = True) -> Answer:
         """The next answer; without its body where the request was HEAD."""
         status, headers = self.head()
+        if body and headers["transfer-encoding"] == "chunked":
+            return Answer(status, headers, b"".join(self._chunks()))
         return Answer(status, headers, self._answers.read(int(headers.get("content-length", "0"))) if body else b"")
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._answers.readline(), 16):
+            yield self._answers.read(size)
+            self._answers.readline()
+        self._answers.readline()
 
     def lives(self) -> bool:
         """Whether the connection takes another request."""
@@ -133,6 +141,10 @@ class Session:
     def row(self, statement: str) -> tuple[Any, ...]:
         """The first row."""
         return tuple(self._runner.run(self._connection.fetchrow(statement)) or ())
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return [tuple(row) for row in self._runner.run(self._connection.fetch(statement))]
 
     def close(self) -> None:
         """End it."""
