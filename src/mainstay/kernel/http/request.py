@@ -124,7 +124,7 @@ def parse_form(text: bytes) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise _no_form("A field stands twice")
-    if any("\0" in value for value in fields.values()):
+    if any("\0" in name or "\0" in value for name, value in pairs):
         raise _no_form("The body holds a NUL character")
     return fields
 
