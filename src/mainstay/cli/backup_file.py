@@ -7,6 +7,7 @@ directory at the end and a checksum for each member, so that half a file, or a c
 import hashlib
 import hmac
 import os
+import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 _MANIFEST, _DUMP, _SECRET = "manifest.json", "database.dump", "secret_key"
 _LARGEST = 65_536  # bytes of a manifest, and of a secret; a file that is none of ours may hold anything
+_NO_ZIP = (BadZipFile, NotImplementedError, OverflowError, ValueError, struct.error)
+"""What a damaged directory at the end makes `zipfile` raise."""
 _UNREADABLE = (BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError, ValidationError, zlib.error)
 
 
@@ -62,7 +65,7 @@ def reading(path: Path) -> Iterator[Backup]:
     """A backup, for as long as the block lasts. All of it is read once before. Raises BackupError."""
     try:
         file = ZipFile(path)
-    except BadZipFile:
+    except _NO_ZIP:
         raise BackupError(f"{path} is no backup of Mainstay, or a part of one.") from None
     except OSError as error:
         raise BackupError(f"{path}: {error.strerror}") from None
