@@ -74,7 +74,8 @@ faults: setup ## processes killed and databases taken away, whole (make test hol
 	@$(PYTEST) tests/faults -m '' $(PYTEST_ARGS)
 
 long: setup ## the proofs that take over 10 s
-	@$(PYTEST) -m long $(PYTEST_ARGS)
+	@$(subst exec ,,$(PYTEST)) -m long $(PYTEST_ARGS)
+	@$(PYTEST) tests/hostile/parsers_test.py --hypothesis-profile=long $(PYTEST_ARGS)
 
 bench: setup ## measure the service; BENCH_ARGS=--help tells what can be chosen
 	@$(RUN) python -m bench $(BENCH_ARGS)

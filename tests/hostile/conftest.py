@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.hostile.battery import Battery
 from tests.hostile.calls import World
 from tests.hostile.kinds import LIMIT
 from tests.integration.kernel.http.conftest import SECRET, Server, start_server
+
+settings.register_profile("long", max_examples=5_000, deadline=None)
 
 __all__ = ["start_server"]  # the fixture
 
