@@ -15,20 +15,24 @@ from tests.hostile.calls import World
 from tests.hostile.inputs import Input, inputs
 
 SEED = "2026-11-21"
-A_FEW, ALL = 3, 10_000
+A_FEW, ALL = 2, 10_000
 PLACES = ["body", "field", "query", "path", "header"]
 
 Record = Callable[[str, object], None]
 
 
+def group_of(each: Input) -> tuple[str, str]:
+    """What is tried, and on what type of value: a text's field does not show what becomes of a number."""
+    return each.kind, each.types
+
+
 def chosen(world: World, place: str, most: int) -> list[Input]:
-    """Of each kind of input in such a place at most so many, always the same: some operation's, some field's."""
+    """Of each kind of input and type of value at most so many, always the same: some operation's, some field's."""
     found = [each for operation in world.operations.values() for each in inputs(operation) if each.place == place]
-    kinds = groupby(sorted(found, key=lambda each: each.kind), key=lambda each: each.kind)
     picked: list[Input] = []
-    for kind, of_kind in kinds:
-        group = list(of_kind)
-        picked += random.Random(f"{SEED} {kind}").sample(group, min(most, len(group)))  # noqa: S311 - a choice of tests
+    for group, members in groupby(sorted(found, key=group_of), key=group_of):
+        there = list(members)
+        picked += random.Random(f"{SEED} {group}").sample(there, min(most, len(there)))  # noqa: S311 - chooses tests
     return sorted(picked, key=lambda each: each.operation.name)
 
 
@@ -52,4 +56,5 @@ def test_hostile_input_is_refused_or_harmless(
     print(f"{place}: {figures}; {dict(sorted(figures.statuses.items()))}")  # noqa: T201 - the figures
     assert not figures.findings, "\n".join(figures.findings)
     assert figures.statuses.total() > 0
-    assert "hostile" not in str(server.log)
+    echoed = next((line for line in server.log if "hostile" in str(line)), None)  # small: pytest explains what it finds
+    assert echoed is None

@@ -43,6 +43,12 @@ class Input:
     text: Text | None = None
     """What a field is set to: it is kept as it is."""
 
+    @property
+    def types(self) -> str:
+        """The JSON types of the values that belong there, where that is told."""
+        told = self.operation.parameters(self.place) if self.place != "field" else self.operation.fields
+        return " ".join(sorted(_types(self.operation, told.get(self.name, {}))))
+
     def __str__(self) -> str:
         return f"{self.operation.name}: {self.place} {self.name}: {self.kind}"
 
