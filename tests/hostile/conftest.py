@@ -10,7 +10,7 @@ from tests.hostile.calls import World
 from tests.hostile.kinds import LIMIT
 from tests.integration.kernel.http.conftest import SECRET, Server, start_server
 
-settings.register_profile("long", max_examples=5_000, deadline=None)
+settings.register_profile("long", max_examples=1_000, deadline=None)
 
 __all__ = ["start_server"]  # the fixture
 
