@@ -13,9 +13,13 @@ JSON = st.recursive(
     max_leaves=4,
 )
 
-many = settings(max_examples=3 * settings().max_examples, deadline=None)
+many = settings(deadline=None)
 """For parsers that touch no file."""
-in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+in_a_folder = settings(
+    max_examples=settings().max_examples // 3,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 """For those that do: each example overwrites the one before."""
 
 

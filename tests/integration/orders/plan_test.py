@@ -215,7 +215,8 @@ async def statements(filled: Filled, sent: Sent, kept_settings: "Settings", call
 
 async def test_every_statement_of_every_request_reads_off_an_index(filled: Filled, statements: Sent) -> None:
     reads = [sent for sent in statements if not sent[0].startswith(("WITH", "SELECT pg_notify("))]
-    assert len(reads) == 2 + 2 * len(QUERIES)  # an order, a key's first answer, the lists
+    # An order, a key's first answer, the lists; their next pages have the last row for an end, not createdTo.
+    assert len(reads) == 2 + len(QUERIES) + len(QUERIES) // 2
     for tenant in ("tenant-1", "tenant-5", "nobody"):
         for text, values in reads:
             assert values[0] == "tenant-1" or "tenant-1" in values

@@ -140,7 +140,8 @@ def _filters(kind: ListKind) -> Iterator[ColumnElement[bool]]:
     yield OrderRow.tenant_id == bindparam("tenant_id")
     if kind.created_from:
         yield OrderRow.created_at >= bindparam("created_from")
-    if kind.created_to:
+    # What comes after a row of the list is before its end. With both bounds PostgreSQL 18 would begin at the end.
+    if kind.created_to and not kind.after:
         yield OrderRow.created_at < bindparam("created_to")
     if kind.after:
         yield tuple_(OrderRow.created_at, OrderRow.id) < tuple_(bindparam("created_before"), bindparam("id_before"))

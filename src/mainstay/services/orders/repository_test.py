@@ -77,7 +77,7 @@ def test_every_list_in_a_list_is_of_the_tenant_sorted_and_no_longer_than_the_pag
 def test_every_list_in_a_list_has_all_filters_and_its_own_status(kind: ListKind) -> None:
     text, lists = page_text(kind), max(1, kind.statuses)
     assert len(re.findall(r"orders\.created_at >= ", text)) == lists * kind.created_from
-    assert len(re.findall(r"orders\.created_at < ", text)) == lists * kind.created_to
+    assert len(re.findall(r"orders\.created_at < ", text)) == lists * (kind.created_to and not kind.after)
     assert len(re.findall(r"\(orders\.created_at, orders\.id\) < \(", text)) == lists * kind.after
     assert len(set(re.findall(r"orders\.status = (\$\d+)", text))) == kind.statuses
 
