@@ -15,7 +15,7 @@ from tests.hostile.calls import World
 from tests.hostile.inputs import Input, inputs
 
 SEED = "2026-11-21"
-A_FEW, ALL = 2, 10_000
+ONE, ALL = 1, 10_000
 PLACES = ["body", "field", "query", "path", "header"]
 
 Record = Callable[[str, object], None]
@@ -45,7 +45,7 @@ def test_a_call_of_every_operation_succeeds(world: World) -> None:
 
 @pytest.mark.parametrize(
     "most",
-    [pytest.param(A_FEW, id="some"), pytest.param(ALL, id="all", marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+    [pytest.param(ONE, id="some"), pytest.param(ALL, id="all", marks=[pytest.mark.long, pytest.mark.timeout(900)])],
 )
 @pytest.mark.parametrize("place", PLACES)
 def test_hostile_input_is_refused_or_harmless(
