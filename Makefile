@@ -98,8 +98,15 @@ compose-logs: ## follow what they log
 compose-down: ## remove them; their data stays until `docker compose down -v`
 	@$(COMPOSE) down
 
-openapi: setup ## print the OpenAPI document
-	@$(RUN) mainstay openapi
+openapi: setup ## write the OpenAPI document to build/openapi.json, as a deployment has it
+	@$(RUN) scripts/openapi build/openapi.json
+
+clients: setup ## make clients in Python and TypeScript from it in clients/, and walk all services with each
+	@$(RUN) scripts/clients/build
+	@$(PYTEST) tests/clients_test.py -m long $(PYTEST_ARGS)
+
+lint-openapi: setup ## the document under the rules of Spectral, of OWASP and of Redocly
+	@$(RUN) scripts/lint-openapi/run
 
 lock: ## bring requirements.lock up to pyproject.toml; pins that still fit stay
 	@scripts/lock
