@@ -102,8 +102,9 @@ def test_the_document_is_valid_openapi(document: Json) -> None:
     assert document["openapi"].startswith("3.1.")
     absolute = deepcopy(document)
     flow = absolute["components"]["securitySchemes"]["token"]["flows"]["password"]
-    flow["tokenUrl"] = urljoin("http://mainstay/docs", flow["tokenUrl"])
-    assert urlsplit(flow["tokenUrl"]).path in document["paths"]
+    for name in ("tokenUrl", "refreshUrl"):
+        flow[name] = urljoin("http://mainstay/docs", flow[name])
+        assert urlsplit(flow[name]).path in document["paths"]
     schemathesis.openapi.from_dict(absolute).validate()
 
 
@@ -131,6 +132,29 @@ def test_every_operation_has_an_id_of_its_own(document: Json) -> None:
 def test_every_operation_says_what_it_does(document: Json) -> None:
     silent = [name for name, told in operations(document).items() if not (told["summary"] and told.get("description"))]
     assert silent == []
+
+
+def test_a_summary_is_a_clause_in_plain_words(document: Json) -> None:
+    summaries = {name: operation["summary"] for name, operation in operations(document).items()}
+    assert [name for name, told in summaries.items() if not re.fullmatch(r"[A-Z][^.:]{5,80}", told)] == []
+    assert summaries["GET /api/v1/users/me"] == "Read one's own account"
+
+
+def test_every_operation_says_whether_it_wants_a_token(document: Json) -> None:
+    public = {name for name, operation in operations(document).items() if operation["security"] == []}
+    assert public == {
+        *("POST /api/v1/users", "POST /api/v1/auth/login", "POST /api/v1/auth/token", "POST /api/v1/auth/refresh"),
+        *("GET /.well-known/jwks.json", "GET /health", "GET /healthz", "GET /readyz", "GET /metrics"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "path"),
+    [("PetPage", "/pets"), ("TaskPage", "/v1/tasks"), ("OrderPage", "/orders"), ("UserPage", "/api/v1/users")],
+)
+def test_a_page_is_as_long_as_its_limit_allows(document: Json, page: str, path: str) -> None:
+    longest = parameters(document)[f"GET {path} limit"]["schema"]["maximum"]
+    assert document["components"]["schemas"][page]["properties"]["items"]["maxItems"] == longest
 
 
 def test_every_operation_stands_under_one_tag_and_every_tag_is_described(document: Json) -> None:

@@ -52,6 +52,21 @@ ROUTERS = {
     "users": users_router,
 }
 
+ABOUT = """\
+Pets, tasks, configs, orders and users: five services, and one manner in all of them.
+
+- **Errors** come in one envelope, `{"error": {"code", "message", "details", "request_id"}}`, or as RFC 9457 for those
+  who accept `application/problem+json`. `code` is for programs and does not change; `message` is for people.
+- **Versions.** An answer with one resource has its version as `ETag`. Send it back as `If-Match` to change that version
+  and no other (412 where somebody was faster), or as `If-None-Match` to hear 304 where nothing is new.
+- **Retries.** With an `Idempotency-Key` a POST is carried out once, however often it is sent; each time it gets the
+  first answer.
+- **Tokens** come from `/api/v1/auth/login` and are sent as `Authorization: Bearer`.
+- **Limits.** `RateLimit` tells how many requests are left; a 429 and a 503 say in `Retry-After` when to come back.
+- Every answer has an `X-Request-ID`: name it when you ask for help.
+"""
+"""What the documentation says of all operations."""
+
 TAGS = {
     "pets": "The resource that everyone starts from.",
     "tasks": "What a team has agreed to do: one list, nothing twice.",
@@ -84,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return create_application(
         title="Mainstay",
         summary="Five production REST services in one program on one small kernel.",
+        description=ABOUT,
         version=__version__,
         openapi_tags=[{"name": name, "description": TAGS[name]} for name in (*settings.services, "operations")],
         routers=[ROUTERS[name] for name in settings.services],

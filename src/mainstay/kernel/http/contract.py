@@ -170,9 +170,10 @@ def header_parameters(contract: Contract, method: str) -> list[dict[str, Any]]:
     return parameters
 
 
-_TENANT = {"pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["tenant-1"]}
+_TENANT: dict[str, Any] = {"maxLength": 64, "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["tenant-1"]}
 _TAG = {"pattern": r'^(\*|(W/)?"[!#-~]*"|0|[1-9][0-9]*)$', "examples": ['"1"']}
-_KEY = {
+_KEY: dict[str, Any] = {
+    "maxLength": 512,  # 255 characters, each with a backslash, in quotation marks
     "pattern": r'^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$',
     "examples": ["3f8a1d52-order-17"],
 }
@@ -183,25 +184,38 @@ def _answered(name: str, description: str, *, always: bool, **schema: object) ->
     return {name: {"description": description, "required": always, "schema": {"type": "string", **schema}}}
 
 
-_ETAG = _answered("ETag", "The version of the resource.", always=True, pattern='^"[!#-~]+"$', examples=['"1"'])
-_LOCATION = _answered("Location", "Where the new resource is.", always=True, examples=["/pets/1"])
+_ETAG = _answered(
+    "ETag", "The version of the resource.", always=True, pattern='^"[!#-~]+"$', maxLength=128, examples=['"1"']
+)
+_LOCATION = _answered(
+    "Location",
+    "The address of the new resource.",
+    always=True,
+    pattern="^/[A-Za-z0-9/-]+$",
+    maxLength=256,
+    examples=["/pets/1"],
+)
 _REPLAYED = _answered("Idempotency-Replayed", "This is the answer that the key got before.", always=False, const="true")
 _LINK = _answered(
     "Link",
     'The address of the next page, with `rel="next"` (RFC 8288); the last page has none.',
     always=False,
     pattern='^<[^<>]+>; rel="next"$',
+    maxLength=65_536,  # it repeats the query, and more the server does not read
 )
 _CHALLENGE = _answered(
-    "WWW-Authenticate", "What to send (RFC 6750).", always=True, pattern="^Bearer", examples=["Bearer"]
+    "WWW-Authenticate", "What to send (RFC 6750).", always=True, pattern="^Bearer", maxLength=128, examples=["Bearer"]
 )
-_RETRY_AFTER = _answered("Retry-After", "Seconds until a retry makes sense.", always=False, pattern="^[0-9]+$")
+_RETRY_AFTER = _answered(
+    "Retry-After", "Seconds until a retry makes sense.", always=False, pattern="^[0-9]+$", maxLength=10
+)
 _RATE_LIMIT = {
     **_answered(
         "RateLimit-Policy",
         "How many requests (`q`) of the group a caller may send in any so many seconds (`w`); not there where requests "
         "cannot be counted.",
         always=False,
+        maxLength=128,
         pattern='^"[a-z]+";q=[0-9]+;w=[0-9]+$',
         examples=['"read";q=600;w=60'],
     ),
@@ -209,12 +223,13 @@ _RATE_LIMIT = {
         "RateLimit",
         "How many are left (`r`), and after how many seconds there will be more (`t`).",
         always=False,
+        maxLength=128,
         pattern='^"[a-z]+";r=[0-9]+;t=[0-9]+$',
         examples=['"read";r=599;t=60'],
     ),
 }
 REQUEST_ID = _answered(
-    "X-Request-ID", "The request's id, as in the log.", always=True, pattern="^[A-Za-z0-9._-]{1,128}$"
+    "X-Request-ID", "The request's id, as in the log.", always=True, pattern="^[A-Za-z0-9._-]{1,128}$", maxLength=128
 )
 """On every answer."""
 

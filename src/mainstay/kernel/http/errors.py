@@ -48,12 +48,30 @@ STATUS: Mapping[Kind, int] = {
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 
+MESSAGE_MAX = 1000
+"""Characters of a text for people; none of them repeats what was sent."""
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_Code = Annotated[str, Field(description="What went wrong, for programs.", examples=["pet_not_found"])]
-_Message = Annotated[str, Field(description="What went wrong, for people.", examples=["There is no pet with this id."])]
+_Code = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern="^[a-z][a-z0-9_]*$",
+        description="What went wrong, for programs.",
+        examples=["pet_not_found"],
+    ),
+]
+_Message = Annotated[
+    str,
+    Field(
+        max_length=MESSAGE_MAX, description="What went wrong, for people.", examples=["There is no pet with this id."]
+    ),
+]
 _RequestId = Annotated[
     str,
     Field(
+        max_length=128,
+        pattern="^[A-Za-z0-9._-]+$",
         description="The request's id, as in X-Request-ID and in the log.",
         examples=["019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"],
     ),
@@ -66,11 +84,13 @@ class FieldError(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     loc: Annotated[
-        list[str | int],
+        list[Annotated[str, Field(max_length=64)] | Annotated[int, Field(ge=0)]],
         Field(description="Where: `body`, `query` or `path`, then the way to the field.", examples=[["body", "name"]]),
     ]
-    message: Annotated[str, Field(description="What is wrong, for people.", examples=["Field required"])]
-    type: Annotated[str, Field(description="What is wrong, for programs.", examples=["missing"])]
+    message: Annotated[
+        str, Field(max_length=MESSAGE_MAX, description="What is wrong, for people.", examples=["Field required"])
+    ]
+    type: Annotated[str, Field(max_length=64, description="What is wrong, for programs.", examples=["missing"])]
 
 
 class ErrorBody(BaseModel):
@@ -101,17 +121,19 @@ class ProblemResponse(BaseModel):
     type: Annotated[
         str,
         Field(
+            max_length=128,
             description="The code as a URI.",
             examples=["urn:mainstay:error:pet_not_found"],
             json_schema_extra={"format": "uri"},
         ),
     ]
-    title: Annotated[str, Field(description="The status in words.", examples=["Not Found"])]
-    status: Annotated[int, Field(description="The status.", examples=[404])]
+    title: Annotated[str, Field(max_length=64, description="The status in words.", examples=["Not Found"])]
+    status: Annotated[int, Field(ge=400, le=599, description="The status.", examples=[404])]
     detail: _Message
     instance: Annotated[
         str,
         Field(
+            max_length=256,
             description="The request as a URI.",
             examples=["urn:mainstay:request:019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"],
             json_schema_extra={"format": "uri"},

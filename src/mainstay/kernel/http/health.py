@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.http.connection import STOPPING
 from mainstay.kernel.http.contract import answers
+from mainstay.kernel.http.errors import MESSAGE_MAX
 from mainstay.kernel.http.rendering import Rendered, respond
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.exposition import Exposition
@@ -42,7 +43,7 @@ class Ready(TypedDict):
 
     status: Annotated[Literal["ready"], Field(description="Always the same: 503 is the other state.")]
     checks: Annotated[
-        dict[str, str],
+        dict[str, Annotated[str, Field(max_length=MESSAGE_MAX)]],
         Field(description="What was looked at, and what was found.", examples=[{"shutdown": "ok", "database": "ok"}]),
     ]
 

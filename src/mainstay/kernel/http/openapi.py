@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI derives, mended where the kernel knows better."""
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -7,13 +8,21 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from mainstay.kernel.http.bounds import say_bounds
 from mainstay.kernel.http.contract import REQUEST_ID, limited
 from mainstay.kernel.http.errors import ProblemResponse
 from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.http.unit import UnitRoute
 
 TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address
+REFRESH_PATH = "/api/v1/auth/refresh"
 _SCHEME = "token"
+_TOKENS = (
+    "A JSON Web Token that lives 15 minutes and is checked as RFC8725 says. It comes with a refresh token, which is "
+    "exchanged, as JSON, for the next pair."
+)
+_FOREIGN = "A JSON Web Token from whoever serves users; checked as RFC8725 says."
+_FIRST_CLAUSE = re.compile(r"[.:](?:\s|$)")
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")  # its own error shape, which nothing here answers
 
 
@@ -27,7 +36,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             description=app.description,
             routes=app.routes,
             tags=app.openapi_tags,
-            servers=[{"url": "/"}],
+            servers=[{"url": "/", "x-internal": False}],
         )
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         for name in _OF_FASTAPI:
@@ -38,12 +47,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         _tell_limits(app, schema["paths"])
         for item in schema["paths"].values():
             for operation in item.values():
+                if "description" in operation:
+                    operation["summary"] = _FIRST_CLAUSE.split(operation["description"])[0]
                 _without_fastapis_own(operation["responses"])
                 for response in operation["responses"].values():
                     response["headers"] = {**response.get("headers", {}), **REQUEST_ID}
         guarded = [route for route in app.routes if isinstance(route, UnitRoute) and not route.contract.public]
         if guarded:
             _say_who_may(guarded, app.state.guarded, schema)
+        say_bounds(schema)
         app.openapi_schema = schema
     return app.openapi_schema
 
@@ -51,6 +63,9 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _say_who_may(routes: Iterable[UnitRoute], token_required: Collection[str], schema: dict[str, Any]) -> None:
     """Each operation's scope, and that a token is needed, or may be left out."""
     scopes: dict[str, str] = {}
+    for item in schema["paths"].values():
+        for operation in item.values():
+            operation["security"] = []  # said, not left out: no token, on purpose
     for route in routes:
         scope = {f"{route.service}:{route.action}": f"{route.action.capitalize()} {route.service}."}
         needed = scope if route.contract.scoped else {}
@@ -68,10 +83,14 @@ def _say_who_may(routes: Iterable[UnitRoute], token_required: Collection[str], s
 def _security_scheme(schema: dict[str, Any], scopes: dict[str, str]) -> dict[str, Any]:
     """Where tokens come from: from this process, where it serves users; what the Authorize button of /docs offers."""
     if TOKEN_PATH not in schema["paths"]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _FOREIGN}
     # Relative, as all addresses of the documentation pages.
-    flow = {"tokenUrl": TOKEN_PATH.removeprefix("/"), "scopes": dict(sorted(scopes.items()))}
-    return {"type": "oauth2", "flows": {"password": flow}}
+    flow = {
+        "tokenUrl": TOKEN_PATH.removeprefix("/"),
+        "refreshUrl": REFRESH_PATH.removeprefix("/"),
+        "scopes": dict(sorted(scopes.items())),
+    }
+    return {"type": "oauth2", "description": _TOKENS, "flows": {"password": flow}}
 
 
 def _tell_limits(app: FastAPI, paths: dict[str, Any]) -> None:

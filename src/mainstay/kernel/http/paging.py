@@ -4,14 +4,22 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends, Query
+from pydantic import Field
 from starlette.requests import Request
 
 from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.http.parameters import PLAIN_DIGITS
 
+CURSOR_MAX = 512
+"""Characters of a cursor; the longest of ours has about 150."""
 CursorParameter = Annotated[
-    str | None,
+    # A longer one is none of ours, which Cursors says better than a length.
+    Annotated[str, Field(json_schema_extra={"maxLength": CURSOR_MAX})] | None,
     Query(description="`nextCursor` of the page before; left out for the first.", examples=["2SoBvhHM_yn56_s3"]),
+]
+NextCursor = Annotated[
+    str | None,
+    Field(max_length=CURSOR_MAX, description="`cursor` of the next page; null at the end.", examples=[None]),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page, at most."), PLAIN_DIGITS]
 

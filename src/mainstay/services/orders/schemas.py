@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from mainstay.kernel.http.paging import NextCursor
 from mainstay.kernel.http.parameters import StrictModel
 from mainstay.services.orders.domain import TOTAL_MAX, Status
 
@@ -30,7 +31,7 @@ class OrderOut(TypedDict):
     """An order in its current version, which the ETag header repeats."""
 
     id: Annotated[UUID, Field(description="The order's id.", examples=[AN_ORDER])]
-    tenantId: Annotated[str, Field(description="Whose it is.", examples=["tenant-1"])]
+    tenantId: Annotated[str, Field(max_length=64, description="Whose it is.", examples=["tenant-1"])]
     status: Annotated[Status, Field(description="Where it stands.", examples=["draft"])]
     totalCents: Annotated[Total | None, Field(description="In cents; null in a draft.", examples=[None])]
     version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
@@ -45,5 +46,5 @@ class OrderOut(TypedDict):
 class OrderPage(TypedDict):
     """A page of a tenant's orders."""
 
-    items: Annotated[list[OrderOut], Field(description="Newest first.")]
-    nextCursor: Annotated[str | None, Field(description="`cursor` of the next page; null at the end.", examples=[None])]
+    items: Annotated[list[OrderOut], Field(max_length=100, description="Newest first.")]
+    nextCursor: NextCursor

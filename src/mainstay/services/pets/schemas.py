@@ -60,7 +60,7 @@ class Meta(TypedDict):
 class PetPage(TypedDict):
     """A page of pets."""
 
-    items: Annotated[list[PetOut], Field(description="In the order asked for.")]
+    items: Annotated[list[PetOut], Field(max_length=200, description="In the order asked for.")]
     _meta: Meta
 
 

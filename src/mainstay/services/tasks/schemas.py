@@ -144,7 +144,7 @@ class TaskOut(TypedDict):
 class TaskPage(TypedDict):
     """A page of tasks."""
 
-    items: Annotated[list[TaskOut], Field(description="In the order asked for.")]
+    items: Annotated[list[TaskOut], Field(max_length=100, description="In the order asked for.")]
     total: Annotated[int, Field(ge=0, description="Tasks that the filters let through.", examples=[1])]
     limit: Annotated[int, Field(description="Tasks on a page, at most.", examples=[20])]
     offset: Annotated[int, Field(description="Tasks passed over.", examples=[0])]

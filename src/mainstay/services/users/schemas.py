@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from mainstay.kernel.http.paging import NextCursor
 from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
 from mainstay.services.users.domain import (
     EMAIL_MAX,
@@ -66,6 +67,7 @@ NewPassword = Annotated[
 Password = Annotated[
     Text,
     Field(
+        max_length=PASSWORD_MAX,
         description="The user's password.",
         examples=["correct-battery-horse"],
         json_schema_extra={"format": "password", "writeOnly": True},
@@ -86,6 +88,7 @@ Scopes = Annotated[
 Tenant = Annotated[
     str | None,
     Field(
+        max_length=TENANT_MAX,
         pattern=rf"^[A-Za-z0-9._-]{{1,{TENANT_MAX}}}$",
         description="The tenant that the user belongs to, if any.",
         examples=["tenant-1"],
@@ -114,7 +117,9 @@ class UserIn(StrictModel):
 class Login(StrictModel):
     """What is shown to sign in."""
 
-    email: Annotated[Text, Field(description="The user's e-mail address.", examples=["ada@example.com"])]
+    email: Annotated[
+        Text, Field(max_length=EMAIL_MAX, description="The user's e-mail address.", examples=["ada@example.com"])
+    ]
     password: Password
 
 
@@ -124,7 +129,9 @@ class LoginForm(BaseModel):
     model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": {"type": "string"}})
 
     grant_type: Annotated[Literal["password"], Field(description="What is shown: a password.")] = "password"
-    username: Annotated[str, Field(description="The user's e-mail address.", examples=["ada@example.com"])]
+    username: Annotated[
+        str, Field(max_length=EMAIL_MAX, description="The user's e-mail address.", examples=["ada@example.com"])
+    ]
     password: Password
 
 
@@ -178,14 +185,16 @@ class UserOut(TypedDict):
 class UserPage(TypedDict):
     """A page of users."""
 
-    items: Annotated[list[UserOut], Field(description="The newest first.")]
-    nextCursor: Annotated[str | None, Field(description="Gets the next page; null at the end.", examples=[None])]
+    items: Annotated[list[UserOut], Field(max_length=100, description="The newest first.")]
+    nextCursor: NextCursor
 
 
 class TokenOut(TypedDict):
     """Tokens (RFC 6749, section 5.1)."""
 
-    access_token: Annotated[str, Field(description="To be sent as `Authorization: Bearer`.", examples=["eyJh…"])]
+    access_token: Annotated[
+        str, Field(max_length=8192, description="To be sent as `Authorization: Bearer`.", examples=["eyJh…"])
+    ]
     refresh_token: RefreshToken
     token_type: Annotated[Literal["bearer"], Field(description="How the access token is sent.")]
     expires_in: Annotated[int, Field(ge=1, description="Seconds that the access token lives.", examples=[900])]
@@ -211,8 +220,8 @@ class JwkSet(TypedDict):
     """Public keys (RFC 7517)."""
 
     keys: Annotated[
-        list[dict[str, str]],
-        Field(description="What verifies access tokens; empty where a secret does.", examples=[[]]),
+        list[dict[str, Annotated[str, Field(max_length=512)]]],
+        Field(max_length=16, description="What verifies access tokens; empty where a secret does.", examples=[[]]),
     ]
 
 
