@@ -136,7 +136,7 @@ def test_every_operation_says_what_it_does(document: Json) -> None:
 
 def test_a_summary_is_a_clause_in_plain_words(document: Json) -> None:
     summaries = {name: operation["summary"] for name, operation in operations(document).items()}
-    assert [name for name, told in summaries.items() if not re.fullmatch(r"[A-Z][^.:]{5,80}", told)] == []
+    assert [name for name, told in summaries.items() if not re.fullmatch(r"[A-Z][^.:;]{5,80}", told)] == []
     assert summaries["GET /api/v1/users/me"] == "Read one's own account"
 
 

@@ -22,7 +22,7 @@ _TOKENS = (
     "exchanged, as JSON, for the next pair."
 )
 _FOREIGN = "A JSON Web Token from whoever serves users; checked as RFC8725 says."
-_FIRST_CLAUSE = re.compile(r"[.:](?:\s|$)")
+_FIRST_CLAUSE = re.compile(r"[.:;](?:\s|$)")
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")  # its own error shape, which nothing here answers
 
 
