@@ -10,16 +10,17 @@ from starlette.requests import Request
 from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.http.parameters import PLAIN_DIGITS
 
-CURSOR_MAX = 512
-"""Characters of a cursor; the longest of ours has about 150."""
+_CURSOR = {"maxLength": 512, "pattern": "^[A-Za-z0-9_-]+$"}
+"""What cursors look like; the longest of ours has about 150 characters."""
+
 CursorParameter = Annotated[
-    # A longer one is none of ours, which Cursors says better than a length.
-    Annotated[str, Field(json_schema_extra={"maxLength": CURSOR_MAX})] | None,
+    # Another is none of ours, which Cursors says better than a pattern.
+    Annotated[str, Field(json_schema_extra=_CURSOR)] | None,
     Query(description="`nextCursor` of the page before; left out for the first.", examples=["2SoBvhHM_yn56_s3"]),
 ]
 NextCursor = Annotated[
-    str | None,
-    Field(max_length=CURSOR_MAX, description="`cursor` of the next page; null at the end.", examples=[None]),
+    Annotated[str, Field(json_schema_extra=_CURSOR)] | None,
+    Field(description="`cursor` of the next page; null at the end.", examples=[None]),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page, at most."), PLAIN_DIGITS]
 

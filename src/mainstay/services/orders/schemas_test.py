@@ -61,4 +61,7 @@ def test_the_document_tells_the_bounds_of_a_total() -> None:
 def test_a_page_has_items_and_where_the_next_begins() -> None:
     schema = TypeAdapter(OrderPage).json_schema()
     assert schema["required"] == ["items", "nextCursor"]
-    assert schema["properties"]["nextCursor"]["anyOf"] == [{"type": "string", "maxLength": 512}, {"type": "null"}]
+    assert schema["properties"]["nextCursor"]["anyOf"] == [
+        {"type": "string", "maxLength": 512, "pattern": "^[A-Za-z0-9_-]+$"},
+        {"type": "null"},
+    ]
