@@ -170,6 +170,18 @@ def test_every_parameter_is_described_and_shows_a_value(document: Json) -> None:
     assert [name for name, told in found.items() if not shows_a_value(told["schema"])] == []
 
 
+def test_a_text_in_an_address_has_no_nul(document: Json) -> None:
+    """What every query refuses, every schema of one says."""
+    loose = [
+        name
+        for name, parameter in parameters(document).items()
+        for part in subschemas(parameter["schema"])
+        if parameter["in"] != "header" and part.get("type") == "string"
+        if not {"pattern", "enum", "format"} & part.keys()
+    ]
+    assert loose == []
+
+
 def test_every_field_is_described_and_shows_a_value(document: Json) -> None:
     found = {name: schema for name, schema in fields(document).items() if "$ref" not in schema}
     assert [name for name, schema in found.items() if not schema.get("description")] == []

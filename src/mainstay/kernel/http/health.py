@@ -13,7 +13,7 @@ from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.http.connection import STOPPING
 from mainstay.kernel.http.contract import answers
 from mainstay.kernel.http.errors import MESSAGE_MAX
-from mainstay.kernel.http.rendering import Rendered, respond
+from mainstay.kernel.http.rendering import Rendered, no_store, respond
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.exposition import Exposition
 
@@ -104,4 +104,5 @@ _COUNTED = {"description": "All counters.", "content": {"text/plain": {"schema":
 async def metrics(request: Request) -> Response:
     """What was counted, in Prometheus's text format."""
     exposition: Exposition = request.app.state.exposition
-    return Rendered(200, await exposition.render(), [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")])
+    text = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+    return no_store(Rendered(200, await exposition.render(), [text]))

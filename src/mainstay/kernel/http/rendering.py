@@ -10,9 +10,10 @@ from mainstay.kernel.core.etag import entity_tag
 from mainstay.kernel.core.unit import Reply
 from mainstay.kernel.http.types import ETAG
 
-_JSON = (b"content-type", b"application/json")
+JSON = (b"content-type", b"application/json")
 _REVALIDATE = (b"cache-control", b"private, no-cache")
-_NO_STORE = (b"cache-control", b"no-store")
+NO_STORE = (b"cache-control", b"no-store")
+"""For all that has no version: nobody could ask whether it is still so, and silence would leave it to each cache."""
 
 
 class Rendered(Response):
@@ -62,15 +63,16 @@ def respond(
 def respond_page(content: object, *, next_page: str | None) -> Rendered:
     """A page of a list; `next_page` is the address of the one after it (RFC 8288)."""
     link = () if next_page is None else ((b"link", f'<{next_page}>; rel="next"'.encode("latin-1")),)
-    return Rendered(200, dumps(content), (_JSON, *link))
+    return Rendered(200, dumps(content), (JSON, NO_STORE, *link))
 
 
 def respond_bytes(
     body: bytes, *, status: int = 200, version: int | str | None = None, location: str | None = None
 ) -> Rendered:
     """The same for content that is JSON already."""
-    etag = None if version is None else entity_tag(version)
-    return Rendered(status, body, (_JSON,), etag=etag, location=location)
+    if version is None:
+        return Rendered(status, body, (JSON, NO_STORE), location=location)
+    return Rendered(status, body, (JSON,), etag=entity_tag(version), location=location)
 
 
 def no_content() -> Rendered:
@@ -80,7 +82,8 @@ def no_content() -> Rendered:
 
 def no_store(response: Rendered) -> Rendered:
     """The same answer, made one that no cache may keep."""
-    response.raw_headers = [*(header for header in response.raw_headers if header != _REVALIDATE), _NO_STORE]
+    others = (header for header in response.raw_headers if header not in {_REVALIDATE, NO_STORE})
+    response.raw_headers = [*others, NO_STORE]
     return response
 
 
@@ -88,11 +91,11 @@ def replay(reply: Reply) -> Rendered:
     """The answer that a key got the first time, marked as such."""
     headers = [(b"idempotency-replayed", b"true")]
     if reply.body:
-        headers.append(_JSON)
+        headers.append(JSON)
     return Rendered(reply.status, reply.body, headers, etag=reply.etag, location=reply.location)
 
 
 def not_modified(response: Rendered) -> Rendered:
     """304 for a caller who has this version already (RFC 9110, section 15.4.5)."""
     unchanged = Rendered(304, etag=response.etag)
-    return no_store(unchanged) if _NO_STORE in response.raw_headers else unchanged
+    return no_store(unchanged) if NO_STORE in response.raw_headers else unchanged

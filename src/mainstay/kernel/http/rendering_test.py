@@ -28,6 +28,7 @@ async def test_goes_out_with_status_length_and_type() -> None:
     assert start["status"] == 201
     assert dict(start["headers"]) == {
         b"content-type": b"application/json",
+        b"cache-control": b"no-store",
         b"content-length": b"10",
         b"location": b"/a/1",
     }

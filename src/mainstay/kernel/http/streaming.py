@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mainstay.kernel.http.rendering import JSON, NO_STORE
 from mainstay.kernel.http.types import HEAD_KEY
 
 
@@ -19,7 +20,7 @@ class Streamed(Response):
 
     def __init__(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
         self.status_code = 200
-        self.raw_headers = [(b"content-type", b"application/json")]
+        self.raw_headers = [JSON, NO_STORE]
         self.background = None
         self._first = first
         self._rest = rest

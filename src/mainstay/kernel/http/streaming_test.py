@@ -55,7 +55,8 @@ async def test_all_pieces_are_sent_and_the_last_message_says_so(pieces: tuple[by
     caller = Caller()
     await stream(Pieces(*pieces), caller)
     start, *_ = caller.got
-    assert (start["status"], start["headers"]) == (200, [(b"content-type", b"application/json")])
+    assert start["status"] == 200
+    assert start["headers"] == [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     assert caller.body == b"".join(pieces)
     assert caller.is_done
 

@@ -286,7 +286,17 @@ def test_every_answer_forbids_sniffing_and_names_no_server(
 
 @pytest.mark.parametrize(
     ("method", "target", "control"),
-    [("GET", "/pets/1", "private, no-cache"), ("POST", "/pets", "private, no-cache"), ("GET", "/pets/999", "no-store")],
+    [
+        ("GET", "/pets/1", "private, no-cache"),
+        ("POST", "/pets", "private, no-cache"),
+        ("GET", "/pets/999", "no-store"),
+        ("GET", "/pets", "no-store"),
+        ("GET", "/v1/tasks", "no-store"),
+        ("GET", "/api/v1/applications", "no-store"),
+        ("GET", "/health", "no-store"),
+        ("GET", "/metrics", "no-store"),
+        ("GET", "/.well-known/jwks.json", "no-store"),
+    ],
 )
 def test_caches_are_told_what_they_may_keep(
     caller: Any, request_bytes: Any, method: str, target: str, control: str
