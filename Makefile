@@ -105,6 +105,10 @@ clients: setup ## make clients in Python and TypeScript from it in clients/, and
 	@$(RUN) scripts/clients/build
 	@$(PYTEST) tests/clients_test.py -m long $(PYTEST_ARGS)
 
+httplint: setup ## answers of every service as httplint, which REDbot goes by, judges them
+	@scripts/uv --quiet run scripts/clients/environment
+	@$(PYTEST) tests/httplint_test.py -m long $(PYTEST_ARGS)
+
 lint-openapi: setup ## the document under the rules of Spectral, of OWASP and of Redocly
 	@$(RUN) scripts/lint-openapi/run
 

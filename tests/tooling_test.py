@@ -15,7 +15,7 @@ INTERNAL_TARGETS = {"setup"}
 PROMISED_TARGETS = {
     *("help", "install", "run", "dev", "all", "lint", "typecheck", "test", "test-unit", "test-integration"),
     *("test-contract", "schemathesis", "faults", "long", "bench", "migrate", "status", "verify", "openapi", "lock"),
-    *("clients", "lint-openapi", "hurl-e2e", "compose-up", "compose-logs", "compose-down"),
+    *("clients", "httplint", "lint-openapi", "hurl-e2e", "compose-up", "compose-logs", "compose-down"),
 }
 A_PATH_OF_SOMEONES_MACHINE = re.compile(r"(?<![\w.~}-])/(?:work|root|farm|home/\w+|Users/\w+)/")
 A_HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
