@@ -61,6 +61,8 @@ def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> 
         users.aim(case)
     if phase == "coverage":
         _aim(case)
+    elif phase == "fuzzing" and len(case.query.get("cursor") or "") % 2:  # nobody guesses a signature: half go without
+        del case.query["cursor"]
     elif phase == "fuzzing" and case.path in {CONFIRM, CLOSE, A_USER}:  # nobody guesses a UUID
         if case.path != A_USER:
             case.headers["X-Tenant-Id"] = A_TENANT
