@@ -26,6 +26,7 @@ UNDOCUMENTED = {"decimal_too_long", "frozen_field", "json_integer", "json_nul", 
 ENVELOPE = {"code", "message", "details", "request_id"}
 
 A_USER = "/api/v1/users/{user_id}"
+AN_ORDER = "/orders/{order_id}"
 CONFIRM, CLOSE = "/orders/{order_id}/confirm", "/orders/{order_id}/close"
 A_TENANT = "tenant-1"  # in examples
 BELOW = re.compile("/(confirm|close)$")
@@ -63,7 +64,7 @@ def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> 
         _aim(case)
     elif phase == "fuzzing" and len(case.query.get("cursor") or "") % 2:  # nobody guesses a signature: half go without
         del case.query["cursor"]
-    elif phase == "fuzzing" and case.path in {CONFIRM, CLOSE, A_USER}:  # nobody guesses a UUID
+    elif phase == "fuzzing" and case.path in {AN_ORDER, CONFIRM, CLOSE, A_USER}:  # nobody guesses a UUID
         if case.path != A_USER:
             case.headers["X-Tenant-Id"] = A_TENANT
         _aim(case)
