@@ -4,23 +4,14 @@ from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends, Query
-from pydantic import Field
 from starlette.requests import Request
 
 from mainstay.kernel.core.cursor import Cursors
-from mainstay.kernel.http.parameters import PLAIN_DIGITS
-
-_CURSOR = {"maxLength": 512, "pattern": "^[A-Za-z0-9_-]+$"}
-"""What cursors look like; the longest of ours has about 150 characters."""
+from mainstay.kernel.http.parameters import PLAIN_DIGITS, CursorText
 
 CursorParameter = Annotated[
-    # Another is none of ours, which Cursors says better than a pattern.
-    Annotated[str, Field(json_schema_extra=_CURSOR)] | None,
+    CursorText | None,
     Query(description="`nextCursor` of the page before; left out for the first.", examples=["2SoBvhHM_yn56_s3"]),
-]
-NextCursor = Annotated[
-    Annotated[str, Field(json_schema_extra=_CURSOR)] | None,
-    Field(description="`cursor` of the next page; null at the end.", examples=[None]),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page, at most."), PLAIN_DIGITS]
 

@@ -104,3 +104,11 @@ def _split(value: Any) -> Any:
 
 COMMA_SEPARATED = BeforeValidator(_split)
 """For a list in a query: several values may stand in one parameter, between commas."""
+
+CursorText = Annotated[str, Field(json_schema_extra={"maxLength": 512, "pattern": "^[A-Za-z0-9_-]+$"})]
+"""What cursors look like: the longest of ours has about 150 characters. `Cursors` refuses all others by itself."""
+
+NextCursor = Annotated[
+    CursorText | None, Field(description="`cursor` of the next page; null at the end.", examples=[None])
+]
+"""Where the next page of a list begins."""

@@ -7,8 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from mainstay.kernel.http.paging import NextCursor
-from mainstay.kernel.http.parameters import StrictModel
+from mainstay.kernel.http.parameters import NextCursor, StrictModel
 from mainstay.services.orders.domain import TOTAL_MAX, Status
 
 AN_ORDER = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"

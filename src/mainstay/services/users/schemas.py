@@ -9,8 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from mainstay.kernel.http.paging import NextCursor
-from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
+from mainstay.kernel.http.parameters import STRICT, NextCursor, StrictModel, Text
 from mainstay.services.users.domain import (
     EMAIL_MAX,
     FULL_NAME_MAX,
