@@ -54,6 +54,9 @@ Offset = Annotated[int, Field(ge=0, le=INT64_MAX), PLAIN_DIGITS]
 Text = Annotated[str, Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})]
 """Any text. The pattern tells callers what the body's parser and the query guard have refused already."""
 
+WHITE_SPACE = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+r"""What `str.strip` takes away, for a class in a pattern: what `\s` means differs from language to language."""
+
 
 def _date(value: object) -> object:
     """A full date of RFC 3339: pydantic would also take a time, a number and spellings without hyphens."""

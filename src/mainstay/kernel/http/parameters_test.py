@@ -1,3 +1,5 @@
+import re
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Annotated, Literal
@@ -11,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mainstay.kernel.http.parameters import (
     COMMA_SEPARATED,
     STRICT,
+    WHITE_SPACE,
     Int64,
     PlainDate,
     PlainDateTime,
@@ -321,3 +324,9 @@ def test_each_of_the_values_is_one_or_the_list_is_refused(given: str) -> None:
         LIST.validate_python([given])
     with pytest.raises(ValidationError):
         LIST.validate_python(["a", given])
+
+
+def test_white_space_is_what_python_strips() -> None:
+    white = re.compile(f"[{WHITE_SPACE}]")
+    every = map(chr, range(sys.maxunicode + 1))
+    assert [character for character in every if bool(white.fullmatch(character)) != character.isspace()] == []

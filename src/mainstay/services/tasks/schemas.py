@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from mainstay.kernel.core.page import Item, Page
-from mainstay.kernel.http.parameters import STRICT, PlainDate, StrictModel, Text
+from mainstay.kernel.http.parameters import STRICT, WHITE_SPACE, PlainDate, StrictModel, Text
 from mainstay.services.tasks.domain import (
     ASSIGNEE_MAX,
     DESCRIPTION_MAX,
@@ -27,6 +27,9 @@ WORDS_MAX = 10
 """In a search: each is looked for in every task that the other filters let through."""
 SEARCH_MAX = 1000
 """Characters, the space between the words included. SQLite takes patterns of up to 50,000 bytes."""
+
+_SPACE, _INK = f"[{WHITE_SPACE}]", rf"[^{WHITE_SPACE}\u0000]"
+"""Characters of a pattern."""
 
 
 def _fits(title: str) -> str:
@@ -71,7 +74,7 @@ Title = Annotated[
         "and the white space around it, which is kept, do not count.",
         examples=["Fix login bug"],
         # longer than TITLE_MAX with the space around it, so there is no maxLength
-        json_schema_extra={"pattern": rf"^\s*[^\s\u0000]([^\u0000]{{0,{TITLE_MAX - 2}}}[^\s\u0000])?\s*$"},
+        json_schema_extra={"pattern": rf"^{_SPACE}*{_INK}([^\u0000]{{0,{TITLE_MAX - 2}}}{_INK})?{_SPACE}*$"},
     ),
 ]
 Description = Annotated[
@@ -94,7 +97,7 @@ SearchText = Annotated[
         {
             "type": "string",
             "maxLength": SEARCH_MAX,
-            "pattern": rf"^\s*([^\s\u0000]+(\s+[^\s\u0000]+){{0,{WORDS_MAX - 1}}})?\s*$",
+            "pattern": rf"^{_SPACE}*({_INK}+({_SPACE}+{_INK}+){{0,{WORDS_MAX - 1}}})?{_SPACE}*$",
             "examples": ["login"],
         }
     ),
