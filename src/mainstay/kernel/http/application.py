@@ -14,7 +14,7 @@ from mainstay.kernel.http.contract import Need
 from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.docs import mount_docs
 from mainstay.kernel.http.limits import Limits
-from mainstay.kernel.http.openapi import document, operation_id
+from mainstay.kernel.http.openapi import document
 from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.access_log import AccessLog
@@ -66,7 +66,6 @@ def create_application(  # noqa: PLR0913 - what applications differ in
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,  # its target would be built from the caller's Host
-        generate_unique_id_function=operation_id,
         **options,
     )
     exposition = Exposition()
@@ -81,7 +80,7 @@ def create_application(  # noqa: PLR0913 - what applications differ in
     app.state.replays = ReplayMetrics(exposition.registry)
     app.state.rate_limits = RateLimits(limits.rates, RateLimitMetrics(exposition.registry))
     for router in (*routers, health.router):
-        app.include_router(router)
+        app.router.routes += router.routes  # the same in every application; `include_router` would analyse each again
     for route in app.routes:
         if isinstance(route, UnitRoute) and route.contract.idempotency is not Need.NONE:
             app.state.replays.expect(route.service)

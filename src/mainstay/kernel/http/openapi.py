@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from mainstay.kernel.http.bounds import say_bounds
 from mainstay.kernel.http.contract import REQUEST_ID, limited
@@ -109,8 +108,3 @@ def _without_fastapis_own(responses: dict[str, Any]) -> None:
         if content["schema"] == {"$ref": "#/components/schemas/HTTPValidationError"}:
             del responses["422"]
             return
-
-
-def operation_id(route: APIRoute) -> str:
-    """The endpoint's name: what a generated client calls its function."""
-    return route.name

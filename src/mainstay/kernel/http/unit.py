@@ -63,6 +63,7 @@ class UnitRoute(APIRoute):
         described = responses(self.contract, method, options.get("status_code") or 200, has_body=has_body)
         options["response_description"] = getattr(options.get("response_model"), "__doc__", None) or "Done."
         options["responses"] = {**described, **(options.get("responses") or {})}
+        options["operation_id"] = endpoint.__name__  # what a generated client calls its function
         options["openapi_extra"] = {**extra, "parameters": header_parameters(self.contract, method)}
         super().__init__(path, endpoint, **options)
         self._is_read = method == "GET"
