@@ -16,7 +16,7 @@ SECRET = "for-the-tests-0123456789-abcdefgh"
 
 # The gate's run is the same every time, so that it fails for the change at hand alone; the long one looks for news.
 SHORT = ("--max-examples=30", "--seed=1")
-LONG = ("--max-examples=500",)  # of each operation, and as many walks from one to the next
+LONG = ("--max-examples=800",)  # of each operation, and as many walks from one to the next
 MANY = 25_000
 """Requests that the long one makes at least, to each of the storages."""
 
