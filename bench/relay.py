@@ -37,9 +37,7 @@ _OTHERS = "pet-"
 class PetUpdated(Event):
     """What is committed."""
 
-    __slots__ = ()
     type = "pet.updated"
-    aggregate_type = "pet"
 
 
 class NullSink:

@@ -256,9 +256,7 @@ class MarkTaken(Conflict):
 class MarkMade(Event):
     """A mark was made."""
 
-    __slots__ = ()
     type = "mark.made"
-    aggregate_type = "mark"
 
 
 @pytest.fixture

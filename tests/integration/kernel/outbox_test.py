@@ -36,9 +36,7 @@ Waiting = Callable[..., Awaitable[None]]
 class PetBumped(Event):
     """A pet has a new version."""
 
-    __slots__ = ()
     type = "pet.bumped"
-    aggregate_type = "pet"
 
 
 def bumped(version: int, **fields: Any) -> PetBumped:

@@ -19,9 +19,7 @@ TRANSACTIONS = "SELECT xmin::text FROM things WHERE version > 1 UNION SELECT xmi
 class ThingChanged(Event):
     """Something happened to a thing."""
 
-    __slots__ = ()
     type = "thing.changed"
-    aggregate_type = "thing"
 
     @classmethod
     def of(cls, version: Any) -> "ThingChanged":

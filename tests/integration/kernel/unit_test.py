@@ -39,9 +39,7 @@ NO_ROWS = {"things": 0, "idempotency_keys": 0, "outbox": 0}
 class ThingEvent(Event):
     """Something happened to a thing."""
 
-    __slots__ = ()
     type = "thing.changed"
-    aggregate_type = "thing"
 
 
 class NameTaken(Conflict):

@@ -13,12 +13,13 @@ from mainstay.kernel.core.ids import uuid7
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened to one aggregate. A service names its own: `class PetSold(Event): type = "pet.sold"`."""
 
     type: ClassVar[str]
     aggregate_type: ClassVar[str]
+    """What it happened to: the type's first word."""
 
     aggregate_id: str
     aggregate_version: int
@@ -27,6 +28,11 @@ class Event:
     tenant: str = ""
     id: UUID = field(default_factory=uuid7)
     occurred_at: datetime = field(default_factory=now)
+
+    def __init_subclass__(cls) -> None:
+        """Take the kind of aggregate from the type."""
+        if "type" in vars(cls):
+            cls.aggregate_type = cls.type.partition(".")[0]
 
 
 Listener = Callable[[Event], Awaitable[None]]

@@ -21,7 +21,6 @@ class Tasks:
 
 class CupBroken(Event):
     type = "cup.broken"
-    aggregate_type = "cup"
 
 
 def broken(cup: str) -> Event:
@@ -51,7 +50,6 @@ async def test_every_listener_gets_every_event_in_order() -> None:
 async def test_a_listener_gets_the_kind_of_events_that_it_asked_for() -> None:
     class SpoonBent(Event):
         type = "spoon.bent"
-        aggregate_type = "spoon"
 
     bus, tasks = EventBus(), Tasks()
     heard: list[Event] = []
@@ -93,6 +91,11 @@ def test_nothing_is_left_to_do_where_nobody_listens() -> None:
     tasks = Tasks()
     EventBus().publish(broken("1"), tasks)
     assert tasks.calls == []
+
+
+def test_the_type_says_what_it_happened_to() -> None:
+    assert CupBroken.aggregate_type == "cup"
+    assert not hasattr(Event, "aggregate_type")
 
 
 def test_events_know_when_they_happened_and_are_told_apart() -> None:

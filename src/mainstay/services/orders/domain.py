@@ -101,9 +101,6 @@ class Order:
 class OrderEvent(Event):
     """Something happened to an order. The payload is the whole order after it, as callers see it."""
 
-    __slots__ = ()
-    aggregate_type = "order"
-
     @classmethod
     def of(cls, order: Order) -> Self:
         """The event for this version of the order."""
@@ -115,19 +112,16 @@ class OrderEvent(Event):
 class OrderCreated(OrderEvent):
     """A draft was made."""
 
-    __slots__ = ()
     type = "order.created"
 
 
 class OrderConfirmed(OrderEvent):
     """A draft got its total."""
 
-    __slots__ = ()
     type = "order.confirmed"
 
 
 class OrderClosed(OrderEvent):
     """A confirmed order was closed."""
 
-    __slots__ = ()
     type = "order.closed"

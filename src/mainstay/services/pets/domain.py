@@ -53,9 +53,6 @@ def species_key(species: str) -> str:
 class PetEvent(Event):
     """Something happened to a pet. The payload is the whole pet after it."""
 
-    __slots__ = ()
-    aggregate_type = "pet"
-
     @classmethod
     def of(cls, pet: Pet) -> Self:
         """The event for this version of the pet."""
@@ -66,19 +63,16 @@ class PetEvent(Event):
 class PetCreated(PetEvent):
     """A pet was added."""
 
-    __slots__ = ()
     type = "pet.created"
 
 
 class PetUpdated(PetEvent):
     """A pet was changed."""
 
-    __slots__ = ()
     type = "pet.updated"
 
 
 class PetDeleted(PetEvent):
     """A pet was removed. The payload is what it was, the version one more than its last."""
 
-    __slots__ = ()
     type = "pet.deleted"

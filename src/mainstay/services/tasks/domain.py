@@ -95,9 +95,6 @@ def search_key(text: str) -> str:
 class TaskEvent(Event):
     """Something happened to a task. The payload is the whole task after it, and what the event adds."""
 
-    __slots__ = ()
-    aggregate_type = "task"
-
     @classmethod
     def of(cls, task: Task, **more: object) -> Self:
         """The event for this version of the task."""
@@ -108,35 +105,30 @@ class TaskEvent(Event):
 class TaskCreated(TaskEvent):
     """A task was added."""
 
-    __slots__ = ()
     type = "task.created"
 
 
 class TaskUpdated(TaskEvent):
     """A task was written; `changed` names the fields that are other than before."""
 
-    __slots__ = ()
     type = "task.updated"
 
 
 class TaskStatusChanged(TaskEvent):
     """A task went from one status to another."""
 
-    __slots__ = ()
     type = "task.status_changed"
 
 
 class TaskCompleted(TaskEvent):
     """A task is done."""
 
-    __slots__ = ()
     type = "task.completed"
 
 
 class TaskDeleted(TaskEvent):
     """A task was removed. The payload is what it was, the version one more than its last."""
 
-    __slots__ = ()
     type = "task.deleted"
 
 

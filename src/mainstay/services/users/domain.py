@@ -144,9 +144,6 @@ class Session:
 class UserEvent(Event):
     """Something happened to an account. The payload says to which, and nothing of the person."""
 
-    __slots__ = ()
-    aggregate_type = "user"
-
     @classmethod
     def of(cls, user: User) -> Self:
         """The event for this version of the account."""
@@ -160,26 +157,22 @@ class UserEvent(Event):
 class UserRegistered(UserEvent):
     """An account was opened."""
 
-    __slots__ = ()
     type = "user.registered"
 
 
 class UserUpdated(UserEvent):
     """An account was changed, its password included."""
 
-    __slots__ = ()
     type = "user.updated"
 
 
 class UserDeleted(UserEvent):
     """An account was removed. The version is one more than its last."""
 
-    __slots__ = ()
     type = "user.deleted"
 
 
 class TokenReuseDetected(UserEvent):
     """A refresh token of the account was used again, too late for a retry; its session was ended."""
 
-    __slots__ = ()
     type = "user.token_reuse_detected"

@@ -71,9 +71,7 @@ def version(message: Message) -> int:
 class PetBumped(Event):
     """A pet has a new version."""
 
-    __slots__ = ()
     type = "pet.bumped"
-    aggregate_type = "pet"
 
 
 async def commit(database: Database, version: int) -> None:
