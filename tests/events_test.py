@@ -16,6 +16,7 @@ from mainstay.app import create_app
 from mainstay.kernel.core.envelope import LoggedEvent, envelope
 from mainstay.kernel.core.events import Event
 from mainstay.settings import Settings
+from tests.conformance.resources import RESOURCES, Resource
 
 PAGE = (Path(__file__).parents[1] / "docs/events.md").read_text()
 ENVELOPE = "The envelope"
@@ -63,6 +64,13 @@ def test_what_is_not_as_the_schema_says_is_seen(spoiled: dict[str, Any]) -> None
         jsonschema_rs.validate(SCHEMAS[ENVELOPE], EXAMPLES["pet.created"] | spoiled, validate_formats=True)
 
 
+async def a_resources_life(client: httpx.AsyncClient, resource: Resource) -> None:
+    """It is made, changed and deleted."""
+    made = await client.post(resource.collection, json=resource.body("a"))
+    await client.patch(made.headers["location"], json=resource.change("a"))
+    await client.delete(made.headers["location"])
+
+
 async def an_accounts_life(client: httpx.AsyncClient) -> None:
     """From its registration to its end; on the way somebody else has a token of it."""
     ada = {"email": "ada@example.com", "password": "correct-battery-horse"}
@@ -87,12 +95,9 @@ async def written(settings: Settings) -> AsyncIterator[list[dict[str, Any]]]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://a", headers=headers) as client,
     ):
-        await client.post("/pets", json={"name": "Tom", "species": "cat"})
-        await client.patch("/pets/1", json={"status": "sold"})
-        await client.delete("/pets/1")
-        await client.post("/v1/tasks", json={"title": "Feed Tom"})
-        await client.patch("/v1/tasks/1", json={"status": "completed"})
-        await client.delete("/v1/tasks/1")
+        for resource in RESOURCES:
+            if resource.keyed and "DELETE" in resource.allow:
+                await a_resources_life(client, resource)
         order = (await client.post("/orders")).json()
         await client.patch(f"/orders/{order['id']}/confirm", json={"totalCents": 5000})
         await client.post(f"/orders/{order['id']}/close")

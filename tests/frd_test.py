@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ITEM = re.compile(r"^[-*+] .*(?:\n(?!\n|[-*+] |#).*)*", re.MULTILINE)
 """A line of the list, with those that belong to it."""
-PROMISE = re.compile(r"- \*\*(P|PET|TASK|CONF|ORDER|USER|AUTH)-([A-Z]+)-([1-9]\d*)\*\* ([A-Z`/].+)", re.DOTALL)
 CHAPTERS = {
     "P": "Platform",
     "PET": "Pets",
@@ -21,6 +20,7 @@ CHAPTERS = {
     "USER": "Users",
     "AUTH": "Auth",
 }
+PROMISE = re.compile(rf"- \*\*({'|'.join(CHAPTERS)})-([A-Z]+)-([1-9]\d*)\*\* ([A-Z`/].+)", re.DOTALL)
 NAMED = re.compile(r"`((?:(?:src|tests)/|migrations_test)[^`\s]+)`")
 PYTHON_TEST = re.compile(r"((?:(?:src|tests)/[\w/]+|migrations)_test\.py)::(test_\w+)")
 HURL_TEST = re.compile(r"tests/hurl/\w+\.hurl")

@@ -244,12 +244,7 @@ class Settings(BaseSettings):
     @property
     def guarded(self) -> frozenset[str]:
         """The services that take no call without a token: users always, the others as AUTH_MODE and its kin say."""
-        own = {
-            "pets": self.auth_mode_pets,
-            "tasks": self.auth_mode_tasks,
-            "configs": self.auth_mode_configs,
-            "orders": self.auth_mode_orders,
-        }
+        own = {name: getattr(self, f"auth_mode_{name}") for name in SERVICES if name != "users"}
         mode = self.effective_auth_mode
         return frozenset({"users", *(name for name, chosen in own.items() if (chosen or mode) == "required")})
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.settings import Settings, SettingsError, load_settings
+from mainstay.settings import SERVICES, Settings, SettingsError, load_settings
 
 DATABASE = "postgresql://user:hunter2@db/mainstay"
 SECRET = "hunter2-0123456789-abcdefghijklmnop"
@@ -313,18 +313,21 @@ def test_a_database_can_be_named_in_every_way_that_postgresql_knows(environment:
     assert load_settings().database_url is not None
 
 
+OTHERS = {*SERVICES} - {"users"}
+
+
 @pytest.mark.parametrize(
     ("names", "guarded"),
     [
         ({}, set()),
         ({"APP_ENV": "test"}, set()),
-        ({"APP_ENV": "qa"}, {"pets", "tasks", "configs", "orders"}),
-        ({"APP_ENV": "prod"}, {"pets", "tasks", "configs", "orders"}),
+        ({"APP_ENV": "qa"}, OTHERS),
+        ({"APP_ENV": "prod"}, OTHERS),
         ({"APP_ENV": "prod", "AUTH_MODE": "open"}, set()),
-        ({"AUTH_MODE": "required"}, {"pets", "tasks", "configs", "orders"}),
+        ({"AUTH_MODE": "required"}, OTHERS),
         ({"AUTH_MODE_PETS": "required"}, {"pets"}),
         ({"AUTH_MODE_TASKS": "required", "AUTH_MODE_ORDERS": "required"}, {"tasks", "orders"}),
-        ({"AUTH_MODE": "required", "AUTH_MODE_CONFIGS": "open"}, {"pets", "tasks", "orders"}),
+        ({"AUTH_MODE": "required", "AUTH_MODE_CONFIGS": "open"}, OTHERS - {"configs"}),
         ({"APP_ENV": "qa", "AUTH_MODE": "open", "AUTH_MODE_PETS": "open"}, set()),
     ],
 )

@@ -235,7 +235,7 @@ def service(resource: Resource) -> str:
     """What the scopes begin with that open the resource."""
     if resource.for_admins:
         pytest.skip("admins alone may, whatever their scopes")
-    return resource.service or resource.name
+    return resource.owner
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def full(strict: Api, known: Callable[..., SignedIn], service: str) -> Api:
 @pytest.fixture
 def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
     """Makes the resource's storage raise an error from now on; None mends it."""
-    name = resource.service or resource.name
+    name = resource.owner
     sound = getattr(app.state, name)
 
     def with_error(error: Exception | None) -> None:

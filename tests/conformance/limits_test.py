@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from mainstay.settings import SERVICES
 from tests.conformance.conftest import Api, Document, checked_client
 from tests.conformance.resources import RESOURCES, Resource
 from tests.signed_in import SignedIn, sign_in
@@ -15,7 +16,7 @@ from tests.signed_in import SignedIn, sign_in
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READS, WRITES = 3, 4
-SCOPES = [f"{service}:*" for service in ("pets", "tasks", "configs", "orders")]
+SCOPES = [f"{service}:*" for service in SERVICES]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -37,6 +37,8 @@ class Resource:
     """Method, and path below the resource."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every call."""
+    tenant_field: str = "tenant_id"
+    """The field that says whose it is, where a header does."""
     after_change: str = ""
     """The path below the resource of a call that only a changed one takes."""
     if_match_required: bool = False
@@ -58,6 +60,11 @@ class Resource:
     def listed(self) -> bool:
         """Whether its collection can be read."""
         return "GET" in self.allow_on_collection
+
+    @property
+    def owner(self) -> str:
+        """The service that it belongs to."""
+        return self.service or self.name
 
     @property
     def paged(self) -> bool:
@@ -98,6 +105,7 @@ RESOURCES = [
         name="orders",
         collection="/orders",
         headers={"X-Tenant-Id": "tenant-1"},
+        tenant_field="tenantId",
         body=lambda _: {},
         change=lambda _: {"totalCents": 5000},
         changed_by=("PATCH", "/confirm"),

@@ -16,6 +16,7 @@ from mainstay.app import create_app
 from mainstay.kernel.core.errors import InvalidHeader
 from mainstay.kernel.http.idempotency import parse_key
 from mainstay.settings import load_settings
+from tests.conformance.resources import RESOURCES
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -148,12 +149,10 @@ def test_every_operation_says_whether_it_wants_a_token(document: Json) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("page", "path"),
-    [("PetPage", "/pets"), ("TaskPage", "/v1/tasks"), ("OrderPage", "/orders"), ("UserPage", "/api/v1/users")],
-)
-def test_a_page_is_as_long_as_its_limit_allows(document: Json, page: str, path: str) -> None:
+@pytest.mark.parametrize("path", [resource.collection for resource in RESOURCES if resource.paged])
+def test_a_page_is_as_long_as_its_limit_allows(document: Json, path: str) -> None:
     longest = parameters(document)[f"GET {path} limit"]["schema"]["maximum"]
+    page = responses(document)[f"GET {path} 200"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
     assert document["components"]["schemas"][page]["properties"]["items"]["maxItems"] == longest
 
 

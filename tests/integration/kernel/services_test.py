@@ -18,24 +18,15 @@ from pydantic import SecretStr
 
 from mainstay.app import create_app
 from mainstay.settings import SERVICES, Settings
+from tests.conformance.resources import RESOURCES
 
-ADDRESSES = {
-    "pets": "/pets",
-    "tasks": "/v1/tasks",
-    "configs": "/api/v1/applications",
-    "orders": "/orders",
-    "users": "/api/v1/users",
-}
-BODIES: dict[str, dict[str, str]] = {
-    "pets": {"name": "Tom", "species": "cat"},
-    "tasks": {"title": "Feed Tom"},
-    "configs": {"name": "feeder"},
-    "orders": {},
-    "users": {"email": "ada@example.com", "password": "correct-battery-horse"},
-}
+FIRST = {resource.owner: resource for resource in reversed(RESOURCES)}
+"""Of each service the first resource."""
+ADDRESSES = {name: resource.collection for name, resource in FIRST.items()}
+BODIES = {name: resource.body("ada") for name, resource in FIRST.items()}
 THERE = {name: 401 if name == "users" else 200 for name in ADDRESSES}
 """What GET answers to who has no token."""
-KEYED = ("pets", "tasks", "orders")
+KEYED = [name for name, resource in FIRST.items() if resource.keyed]
 """Whose POST takes an Idempotency-Key."""
 CROWD = 30
 """More than the pool has connections."""
@@ -56,7 +47,7 @@ async def client_of(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_every_service_is_tried_below() -> None:
-    assert set(ADDRESSES) == set(BODIES) == set(SERVICES)
+    assert FIRST.keys() == set(SERVICES)
 
 
 # Which it answers for
@@ -92,7 +83,7 @@ async def test_a_token_counts_in_a_process_that_issues_none(settings: Settings, 
         who = {"Authorization": f"Bearer {tokens['access_token']}"}
         found = [(await client.get(ADDRESSES[chosen], headers=headers)).status_code for headers in ({}, who)]
         document = (await client.get("/openapi.json")).json()
-    assert found == [401, 403 if chosen == "orders" else 200]
+    assert found == [401, 403 if FIRST[chosen].headers else 200]
     assert document["components"]["securitySchemes"]["token"]["type"] == "http"  # no address to get one from
 
 
