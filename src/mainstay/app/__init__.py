@@ -11,6 +11,7 @@ from mainstay import __version__
 from mainstay.app.accounts import secrets_of, token_keys, users_of
 from mainstay.app.database import PENDING, database_url, make_database, migrate, said_plainly, timeouts
 from mainstay.app.events import relaying
+from mainstay.app.services import SERVICES
 from mainstay.kernel.core.cursor import Cursors
 from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.core.tokens import TokenVerifier
@@ -22,6 +23,7 @@ from mainstay.kernel.http.application import create_application
 from mainstay.kernel.http.auth import Guard
 from mainstay.kernel.http.connection import ON_STOP
 from mainstay.kernel.http.limits import Limits
+from mainstay.kernel.http.storage import postgres_storage
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.kernel.ops.database_metrics import DatabaseMetrics, RelayMetrics
 from mainstay.kernel.ops.exposition import Exposition
@@ -31,26 +33,12 @@ from mainstay.kernel.sinks import from_extra
 from mainstay.services.configs import dependencies as configs
 from mainstay.services.configs import migrations as configs_migrations
 from mainstay.services.configs.pool import Pool
-from mainstay.services.configs.routes import router as configs_router
-from mainstay.services.orders import dependencies as orders
-from mainstay.services.orders.routes import router as orders_router
 from mainstay.services.pets import dependencies as pets
-from mainstay.services.pets.routes import router as pets_router
 from mainstay.services.tasks import dependencies as tasks
 from mainstay.services.tasks.domain import TaskEvent
 from mainstay.services.tasks.listeners import log as log_task
-from mainstay.services.tasks.routes import router as tasks_router
 from mainstay.services.users.domain import UserEvent
-from mainstay.services.users.routes import router as users_router
 from mainstay.settings import Settings, load_settings, wants_traces
-
-ROUTERS = {
-    "pets": pets_router,
-    "tasks": tasks_router,
-    "configs": configs_router,
-    "orders": orders_router,
-    "users": users_router,
-}
 
 ABOUT = """\
 Pets, tasks, configs, orders and users: five services, and one manner in all of them.
@@ -67,15 +55,11 @@ Pets, tasks, configs, orders and users: five services, and one manner in all of 
 """
 """What the documentation says of all operations."""
 
-TAGS = {
-    "pets": "The resource that everyone starts from.",
-    "tasks": "What a team has agreed to do: one list, nothing twice.",
-    "configs": "Applications and their configurations: read at the start, then watched for changes.",
-    "orders": "Of many tenants, each with its own: made once however often it is asked for, confirmed, closed.",
-    "users": "Accounts, and the tokens that the other services take.",
-    "operations": "For those who run the program: does it live, is it ready, what did it count.",
+OPERATIONS = {
+    "name": "operations",
+    "description": "For those who run the program: does it live, is it ready, what did it count.",
 }
-"""What the documentation says of each group of operations."""
+"""What it says of the operations that are no service's."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -101,8 +85,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Five production REST services in one program on one small kernel.",
         description=ABOUT,
         version=__version__,
-        openapi_tags=[{"name": name, "description": TAGS[name]} for name in (*settings.services, "operations")],
-        routers=[ROUTERS[name] for name in settings.services],
+        openapi_tags=[{"name": name, "description": SERVICES[name].about} for name in settings.services] + [OPERATIONS],
+        routers=[SERVICES[name].router for name in settings.services],
         lifespan=lifespan,
         limits=Limits(
             max_body_bytes=settings.max_body_bytes,
@@ -130,9 +114,9 @@ async def _start(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> Non
         app.state.users = lambda: state
         app.state.bus.subscribe(state.callers.hear, UserEvent)
         app.state.guard = state.guard(settings.guarded)
-        app.state.pets = pets.postgres_storage(database.share("pets"))
-        app.state.tasks = tasks.postgres_storage(database.share("tasks"))
-        app.state.orders = orders.postgres_storage(database.share("orders"))
+        for name, service in SERVICES.items():
+            if service.repository is not None:
+                setattr(app.state, name, postgres_storage(service.repository, database.share(name)))
     keep_keys = settings.idempotency_seconds
     if "pets" in settings.in_process:
         app.state.pets = pets.memory_storage(keep_keys=keep_keys)

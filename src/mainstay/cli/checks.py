@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mainstay.app.database import MIGRATIONS
 from mainstay.app.events import SINKS
+from mainstay.app.services import aggregate_types
 from mainstay.cli.backup import ours
 from mainstay.kernel.core.errors import StartupError
 from mainstay.kernel.core.keys import EdKeys
@@ -22,14 +23,7 @@ from mainstay.kernel.db.migrations import MigrationError
 from mainstay.kernel.db.relay.operations import OutboxError, SinkStats, open_operations
 from mainstay.kernel.ops.secret import kept_secret
 from mainstay.kernel.sinks import from_extra
-from mainstay.services.orders.domain import OrderEvent
-from mainstay.services.pets.domain import PetEvent
-from mainstay.services.tasks.domain import TaskEvent
-from mainstay.services.users.domain import UserEvent
 from mainstay.settings import Settings
-
-AGGREGATES = {kind.aggregate_type for kind in (PetEvent, TaskEvent, OrderEvent, UserEvent)}
-"""What events are about; configs has none."""
 
 RELEASES = range(15, 19)
 """Of PostgreSQL: those that the tests run on."""
@@ -252,7 +246,7 @@ def check_sink(name: str) -> Check:
             async with SINKS[name](patient.settings) as sink:
                 if not isinstance(sink, CheckedSink):
                     return [warning("it cannot be asked", "give it a `check`")]
-                readiness = await sink.check(sorted(AGGREGATES))
+                readiness = await sink.check(aggregate_types())
         except StartupError as error:
             return [failed(str(error), "set or install it, or leave the sink out of SINKS")]
         except Unusable as error:

@@ -13,8 +13,10 @@ import pytest
 from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.core.unit import Key, Reply
 from mainstay.kernel.db.engine import Database, Timeouts
-from mainstay.services.pets.dependencies import Storage, memory_storage, postgres_storage
+from mainstay.kernel.http.storage import Storage, postgres_storage
+from mainstay.services.pets.dependencies import memory_storage
 from mainstay.services.pets.domain import Pet, PetCreated
+from mainstay.services.pets.postgres import PostgresPetRepository
 from mainstay.services.pets.repository import PetQuery, PetRepository
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -56,7 +58,7 @@ def database_url(kept_database_url: str) -> str:
 class Pets:
     """The repository as a service uses it: each write in a unit of work of its own."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage[PetRepository]) -> None:
         self._storage = storage
 
     @property
@@ -128,7 +130,7 @@ def postgres(request: pytest.FixtureRequest) -> Open:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Pets]:
         async with Database(url, pool_min=1, pool_max=2, timeouts=PATIENT) as database:
-            yield Pets(postgres_storage(database))
+            yield Pets(postgres_storage(PostgresPetRepository, database))
 
     return opened
 

@@ -13,8 +13,10 @@ import pytest
 from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.core.unit import Key, Reply, Unit
 from mainstay.kernel.db.engine import Database, Timeouts
-from mainstay.services.tasks.dependencies import Storage, postgres_storage, sqlite_storage
+from mainstay.kernel.http.storage import Storage, postgres_storage
+from mainstay.services.tasks.dependencies import sqlite_storage
 from mainstay.services.tasks.domain import Task, TaskCreated
+from mainstay.services.tasks.postgres import PostgresTaskRepository
 from mainstay.services.tasks.repository import TaskQuery, TaskRepository
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -57,7 +59,7 @@ def database_url(kept_database_url: str) -> str:
 class Tasks:
     """The repository as a service uses it: each write in a unit of work of its own."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage[TaskRepository]) -> None:
         self._storage = storage
 
     @property
@@ -126,19 +128,19 @@ class Tasks:
         return [item["id"] for item in (await self.page(**{"order_by": "id", **query})).items]
 
 
-def postgres(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage]:
+def postgres(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage[TaskRepository]]:
     """In a database of these tests' own."""
     url = request.getfixturevalue("database_url")
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Storage]:
+    async def opened() -> AsyncIterator[Storage[TaskRepository]]:
         async with Database(url, pool_min=1, pool_max=3, timeouts=PATIENT) as database:
-            yield postgres_storage(database)
+            yield postgres_storage(PostgresTaskRepository, database)
 
     return opened()
 
 
-def sqlite(_: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage]:
+def sqlite(_: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage[TaskRepository]]:
     """In memory."""
     return sqlite_storage(keep_keys=3600)
 
@@ -147,14 +149,14 @@ STORAGES = [postgres, sqlite]
 
 
 @pytest.fixture(params=STORAGES, ids=lambda storage: storage.__name__)
-def storage(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage]:
+def storage(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Storage[TaskRepository]]:
     """Each storage in turn."""
-    found: AbstractAsyncContextManager[Storage] = request.param(request)
+    found: AbstractAsyncContextManager[Storage[TaskRepository]] = request.param(request)
     return found
 
 
 @pytest.fixture
-async def tasks(storage: AbstractAsyncContextManager[Storage]) -> AsyncIterator[Tasks]:
+async def tasks(storage: AbstractAsyncContextManager[Storage[TaskRepository]]) -> AsyncIterator[Tasks]:
     """No task yet."""
     async with storage as opened:
         yield Tasks(opened)
