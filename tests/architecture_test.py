@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(file for folder in ("src", "tests", "bench", "scripts") for file in (ROOT / folder).rglob("*.py"))
 PROGRAM = [file for file in FILES if "src" in file.parts and not file.stem.endswith("_test")]
 LINES = 400
+KERNEL = ROOT / "src" / "mainstay" / "kernel"
+BASES = {"EntityService": KERNEL / "core" / "service.py", "EntityRepository": KERNEL / "db" / "repository.py"}
+"""What a service can inherit, and where that is: there too its errors are raised."""
 
 Rule = Callable[[str, ast.Module], Iterator[str]]
 """Takes a file's path below `src/mainstay` and what is in it; gives what breaks the rule."""
@@ -234,14 +237,14 @@ def reachable(modules: Mapping[str, ast.Module], start: str, errors: set[str]) -
     Goes by name: every function of the service that bears a name mentioned in a reached function counts as reached, and
     every error mentioned in one (raised, or made for somebody else to raise) as raised. That finds too much where two
     functions share a name, never too little. What a parameter of `start` has to be, it may raise too: a type that a
-    module names, with the functions that check it.
+    module names, with the functions that check it; and what a repository hands to its base in the kernel.
     """
     found: dict[str, list[Iterable[ast.AST]]] = defaultdict(list)
     for tree in modules.values():
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found[node.name].append(node.body)
-        for node in tree.body:
+        for node in (*tree.body, *handed_to_bases(tree)):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found[node.targets[0].id].append([node.value])
     for node in modules["routes"].body:
@@ -254,6 +257,13 @@ def reachable(modules: Mapping[str, ast.Module], start: str, errors: set[str]) -
         seen.add(name)
         next_names |= {mention for code in found[name] for mention in mentioned(code)} - seen
     return seen & errors
+
+
+def handed_to_bases(tree: ast.Module) -> Iterator[ast.stmt]:
+    """What the bodies of classes with a base of the kernel's say: `not_found = PetNotFound`."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and BASES.keys() & set(mentioned(node.bases)):
+            yield from node.body
 
 
 def mentioned(code: Iterable[ast.AST]) -> Iterator[str]:
@@ -295,6 +305,8 @@ def service_routes() -> list[tuple[str, APIRoute]]:
 def test_a_route_declares_the_errors_that_its_service_can_raise_and_no_others(service: str, route: APIRoute) -> None:
     folder = ROOT / "src" / "mainstay" / "services" / service
     modules = {file.stem: parsed(file) for file in folder.glob("*.py") if not file.stem.endswith("_test")}
+    inherited = {name for tree in modules.values() for name in mentioned([tree])} & BASES.keys()
+    modules |= {name: parsed(BASES[name]) for name in inherited}
     raised = reachable(modules, route.endpoint.__name__, errors_of(service))
     contract: Contract = route.contract  # type: ignore[attr-defined]
     implied = {error.__name__ for error in contract.all_errors(has_body=route.body_field is not None)}
@@ -324,6 +336,9 @@ ROUTES = "async def sell(pets: Service) -> Response:\n    return respond(await p
             "def sell(self):\n    if x:\n        with y:\n            raise PetSold\n    raise PetGone",
             {"PetSold", "PetGone"},
         ),
+        ("def sell(self):\n    raise self.gone\n\nclass Pets(EntityRepository):\n    gone = PetGone", {"PetGone"}),
+        ("def sell(self):\n    raise self.gone\n\nclass Pets:\n    gone = PetGone", set()),
+        ("class Pets(EntityRepository):\n    gone = PetGone", set()),
         ("def sell(self):\n    def inner():\n        raise PetSold\n    inner()", {"PetSold"}),
         ("def check(pet):\n    raise PetSold\n\nPets = Annotated[int, BeforeValidator(check)]", set()),
         ("def check(pet):\n    raise PetSold\n\nService = Annotated[int, BeforeValidator(check)]", {"PetSold"}),

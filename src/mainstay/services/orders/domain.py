@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
+from mainstay.kernel.core.entity import EntityEvent
 from mainstay.kernel.core.errors import Conflict, NotFound
-from mainstay.kernel.core.events import Event
 
 Status = Literal["draft", "confirmed", "closed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -98,30 +98,19 @@ class Order:
             raise InvalidState(status=self.status)
 
 
-class OrderEvent(Event):
-    """Something happened to an order. The payload is the whole order after it, as callers see it."""
-
-    @classmethod
-    def of(cls, order: Order) -> Self:
-        """The event for this version of the order."""
-        return cls(
-            tenant=order.tenant_id, aggregate_id=str(order.id), aggregate_version=order.version, data=order.told()
-        )
-
-
-class OrderCreated(OrderEvent):
+class OrderCreated(EntityEvent):
     """A draft was made."""
 
     type = "order.created"
 
 
-class OrderConfirmed(OrderEvent):
+class OrderConfirmed(EntityEvent):
     """A draft got its total."""
 
     type = "order.confirmed"
 
 
-class OrderClosed(OrderEvent):
+class OrderClosed(EntityEvent):
     """A confirmed order was closed."""
 
     type = "order.closed"

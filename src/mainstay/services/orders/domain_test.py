@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from mainstay.kernel.core.entity import EntityEvent
 from mainstay.kernel.core.errors import Conflict, NotFound
 from mainstay.services.orders.domain import (
     STATUSES,
@@ -13,7 +14,6 @@ from mainstay.services.orders.domain import (
     OrderClosed,
     OrderConfirmed,
     OrderCreated,
-    OrderEvent,
     OrderNotFound,
     told,
 )
@@ -101,7 +101,7 @@ def test_a_row_of_other_columns_is_no_order(fields: tuple[object, ...]) -> None:
         (OrderClosed, "order.closed", CLOSED),
     ],
 )
-def test_an_event_carries_the_whole_order(event: type[OrderEvent], type_: str, order: Order) -> None:
+def test_an_event_carries_the_whole_order(event: type[EntityEvent], type_: str, order: Order) -> None:
     made = event.of(order)
     assert (made.type, made.aggregate_type, made.aggregate_id) == (type_, "order", str(AN_ID))
     assert (made.tenant, made.aggregate_version) == ("tenant-1", order.version)

@@ -29,17 +29,3 @@ class OrderRow(Base):
         Index(None, "tenant_id", "created_at", "id"),
         Index(None, "tenant_id", "status", "created_at", "id"),
     )
-
-
-ORDER_COLUMNS = (
-    OrderRow.id,
-    OrderRow.tenant_id,
-    OrderRow.status,
-    OrderRow.total_cents,
-    OrderRow.version,
-    OrderRow.created_at,
-    OrderRow.updated_at,
-    OrderRow.confirmed_at,
-    OrderRow.closed_at,
-)
-"""In the order of `Order`'s fields."""

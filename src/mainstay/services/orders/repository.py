@@ -7,28 +7,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, insert, select, tuple_, union_all, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_, union_all
 
 from mainstay.kernel.core.cursor import KeysetPage
 from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.repository import Table
 from mainstay.kernel.db.statements import Statement
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.orders.domain import Order, OrderNotFound, Status, Told, told
-from mainstay.services.orders.models import ORDER_COLUMNS, OrderRow
+from mainstay.services.orders.models import OrderRow
 
-_GET = Statement(
-    select(*ORDER_COLUMNS).where(OrderRow.tenant_id == bindparam("tenant_id"), OrderRow.id == bindparam("id"))
-)
-_ADD = insert(OrderRow).values({name: bindparam(name) for name in Order.__slots__})
-_SAVE = (
-    update(OrderRow)
-    .where(
-        OrderRow.tenant_id == bindparam("tenant"),
-        OrderRow.id == bindparam("id_"),
-        OrderRow.version == bindparam("version_before"),
-    )
-    .values({name: bindparam(name) for name in Order.__slots__ if name not in {"tenant_id", "id", "created_at"}})
-)
+_ORDERS = Table(OrderRow, Order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +44,7 @@ class OrderRepository:
 
     async def get(self, tenant_id: str, order_id: UUID) -> Order:
         """The tenant's order. Raises OrderNotFound, also where it is another tenant's."""
-        row = await self._database.fetch_one(_GET, {"tenant_id": tenant_id, "id": order_id})
+        row = await self._database.fetch_one(_ORDERS.get, {"tenant_id": tenant_id, "id": order_id})
         if row is None:
             raise OrderNotFound(id=order_id)
         return Order(*row)
@@ -80,16 +69,11 @@ class OrderRepository:
 
     def add(self, order: Order) -> None:
         """Write a draft."""
-        self._unit.write(_ADD, _row(order))
+        self._unit.write(_ORDERS.add, _ORDERS.row(order))
 
     def save(self, order: Order) -> None:
         """Write the next version of an order; the commit raises LostRace where the stored one is not the one before."""
-        keys = {"tenant": order.tenant_id, "id_": order.id, "version_before": order.version - 1}
-        self._unit.write(_SAVE, {**_row(order), **keys})
-
-
-def _row(order: Order) -> dict[str, object]:
-    return {name: getattr(order, name) for name in Order.__slots__}
+        self._unit.write(_ORDERS.save, _ORDERS.next(order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +105,9 @@ def _page(kind: ListKind) -> Statement:
     """
     filters = list(_filters(kind))
     if not kind.statuses:
-        return Statement(_newest_first(select(*ORDER_COLUMNS).where(*filters)))
+        return Statement(_newest_first(select(*_ORDERS.columns).where(*filters)))
     lists = [
-        _newest_first(select(*ORDER_COLUMNS).where(*filters, OrderRow.status == bindparam(f"status{number}")))
+        _newest_first(select(*_ORDERS.columns).where(*filters, OrderRow.status == bindparam(f"status{number}")))
         for number in range(kind.statuses)
     ]
     if len(lists) == 1:

@@ -18,7 +18,14 @@ KINDS = [
     ListKind(statuses, created_from, created_to, after)
     for statuses, created_from, created_to, after in product(range(len(STATUSES) + 1), BOTH, BOTH, BOTH)
 ]
-FIXED = [name for name, value in vars(repository).items() if isinstance(value, Statement | Executable)]
+TABLE = repository._ORDERS
+FIXED: dict[str, Statement | Executable] = {
+    "get": TABLE.get,
+    "add": TABLE.add,
+    "save": TABLE.save,
+    "remove": TABLE.remove,
+}
+FIXED |= {"first page": TABLE.first_page, "next page": TABLE.next_page}
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 POSITION = (AT, UUID("019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"))
 
@@ -35,23 +42,32 @@ def page_text(kind: ListKind) -> str:
     return text_of(repository._page(kind))
 
 
-def test_these_are_the_statements_beside_the_lists() -> None:
-    assert FIXED == ["_GET", "_ADD", "_SAVE"]
+def test_the_lists_and_those_of_the_table_are_all_statements() -> None:
+    assert not [name for name, value in vars(repository).items() if isinstance(value, Statement | Executable)]
+    made = {name for name in dir(TABLE) if isinstance(getattr(TABLE, name), Statement | Executable)}
+    assert made == {"get", "one", "add", "save", "remove", "first_page", "next_page", "_newest"}
 
 
-@pytest.mark.parametrize("name", ["_GET", "_SAVE"])
+@pytest.mark.parametrize("name", ["get", "save", "remove", "first page", "next page"])
+def test_everything_is_looked_for_in_a_tenant(name: str) -> None:
+    _, _, condition = text_of(FIXED[name]).partition(" WHERE ")
+    assert re.match(r"orders\.tenant_id = \$\d+::VARCHAR\b", condition)
+    assert " OR " not in condition
+
+
+@pytest.mark.parametrize("name", ["get", "save", "remove"])
 def test_one_order_is_found_by_tenant_and_id(name: str) -> None:
-    _, _, condition = text_of(vars(repository)[name]).partition(" WHERE ")
+    _, _, condition = text_of(FIXED[name]).partition(" WHERE ")
     assert re.match(r"orders\.tenant_id = \$\d+::VARCHAR AND orders\.id = \$\d+::UUID\b", condition)
     assert " OR " not in condition
 
 
 def test_a_draft_is_written_with_its_tenant() -> None:
-    assert re.match(r"INSERT INTO orders \(tenant_id, id,", text_of(repository._ADD))
+    assert re.match(r"INSERT INTO orders \(tenant_id, id,", text_of(TABLE.add))
 
 
 def test_a_change_moves_no_order_to_another_tenant_id_or_time() -> None:
-    changed, _, condition = text_of(repository._SAVE).partition(" WHERE ")
+    changed, _, condition = text_of(TABLE.save).partition(" WHERE ")
     assert set(re.findall(r"(\w+)=", changed)) == {
         "status",
         "total_cents",

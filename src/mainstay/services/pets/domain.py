@@ -1,12 +1,11 @@
 """What a pet is and what may happen to it. Pure: no SQL, no HTTP."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Self, get_args
+from typing import Literal, get_args
 
+from mainstay.kernel.core.entity import Entity, EntityEvent
 from mainstay.kernel.core.errors import NotFound
-from mainstay.kernel.core.events import Event
 
 Status = Literal["available", "pending", "sold"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -23,7 +22,7 @@ class PetNotFound(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class Pet:
+class Pet(Entity):
     """One pet in one version. Every change makes the next version and leaves this one as it is."""
 
     id: int
@@ -35,14 +34,10 @@ class Pet:
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def create(cls, pet_id: int, fields: Mapping[str, Any], at: datetime) -> Self:
-        """The first version of a pet."""
-        return cls(id=pet_id, version=1, created_at=at, updated_at=at, **fields)
-
-    def change(self, fields: Mapping[str, Any], at: datetime) -> Self:
-        """The next version, with the given fields changed; none given is a change too."""
-        return replace(self, version=self.version + 1, updated_at=at, **fields)
+    @property
+    def species_key(self) -> str:
+        """See `species_key`."""
+        return species_key(self.species)
 
 
 def species_key(species: str) -> str:
@@ -50,29 +45,19 @@ def species_key(species: str) -> str:
     return species.casefold()
 
 
-class PetEvent(Event):
-    """Something happened to a pet. The payload is the whole pet after it."""
-
-    @classmethod
-    def of(cls, pet: Pet) -> Self:
-        """The event for this version of the pet."""
-        data = {name: getattr(pet, name) for name in Pet.__slots__}
-        return cls(aggregate_id=str(pet.id), aggregate_version=pet.version, data=data)
-
-
-class PetCreated(PetEvent):
+class PetCreated(EntityEvent):
     """A pet was added."""
 
     type = "pet.created"
 
 
-class PetUpdated(PetEvent):
+class PetUpdated(EntityEvent):
     """A pet was changed."""
 
     type = "pet.updated"
 
 
-class PetDeleted(PetEvent):
+class PetDeleted(EntityEvent):
     """A pet was removed. The payload is what it was, the version one more than its last."""
 
     type = "pet.deleted"

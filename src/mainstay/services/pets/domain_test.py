@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from mainstay.kernel.core.entity import EntityEvent
 from mainstay.kernel.core.errors import Kind
-from mainstay.services.pets.domain import Pet, PetCreated, PetDeleted, PetEvent, PetNotFound, PetUpdated, species_key
+from mainstay.services.pets.domain import Pet, PetCreated, PetDeleted, PetNotFound, PetUpdated, species_key
 
 THEN = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 LATER = THEN + timedelta(seconds=1)
@@ -88,7 +89,7 @@ def test_species_that_differ_in_more_are_two(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("event", "name"), [(PetCreated, "pet.created"), (PetUpdated, "pet.updated"), (PetDeleted, "pet.deleted")]
 )
-def test_an_event_holds_the_whole_pet_and_its_version(event: type[PetEvent], name: str) -> None:
+def test_an_event_holds_the_whole_pet_and_its_version(event: type[EntityEvent], name: str) -> None:
     told = event.of(MITTENS)
     assert (told.type, told.aggregate_type, told.aggregate_id, told.aggregate_version) == (name, "pet", "7", 1)
     assert told.data == {

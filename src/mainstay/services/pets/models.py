@@ -33,16 +33,3 @@ class PetRow(Base):
         Index(None, "species_key", "name", "id"),
         Index(None, "status", "name", "id"),
     )
-
-
-PET_COLUMNS = (
-    PetRow.id,
-    PetRow.name,
-    PetRow.species,
-    PetRow.age_years,
-    PetRow.status,
-    PetRow.version,
-    PetRow.created_at,
-    PetRow.updated_at,
-)
-"""In the order of `Pet`'s fields."""

@@ -1,48 +1,28 @@
 """Pets in PostgreSQL."""
 
 import functools
-from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from mainstay.kernel.core.page import Item, Page
-from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.repository import EntityRepository, Table
 from mainstay.kernel.db.statements import Statement
-from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.pets.domain import Pet, PetNotFound, species_key
-from mainstay.services.pets.models import PET_COLUMNS, PET_IDS, PetRow
+from mainstay.services.pets.models import PET_IDS, PetRow
 from mainstay.services.pets.repository import ITEM_FIELDS, PetQuery, PetRepository, Sort
 
-_WRITTEN = ("id", "name", "species", "species_key", "age_years", "status", "version", "created_at", "updated_at")
-
 _NEXT_ID = Statement(select(PET_IDS.next_value()))
-_GET = Statement(select(*PET_COLUMNS).where(PetRow.id == bindparam("id")))
-_ADD = insert(PetRow).values({name: bindparam(name) for name in _WRITTEN})
-_SAVE = (
-    update(PetRow)
-    .where(PetRow.id == bindparam("id_"), PetRow.version == bindparam("version_before"))
-    .values({name: bindparam(name) for name in _WRITTEN if name not in {"id", "created_at"}})
-)
-_REMOVE = delete(PetRow).where(PetRow.id == bindparam("id"), PetRow.version == bindparam("version"))
 
 
-class PostgresPetRepository(PetRepository):
+class PostgresPetRepository(EntityRepository[Pet, int], PetRepository):
     """See PetRepository."""
 
-    def __init__(self, database: Database, unit: PostgresUnit) -> None:
-        self._database = database
-        self._unit = unit
+    table = Table(PetRow, Pet, more=("species_key",))
+    not_found = PetNotFound
 
     async def next_id(self) -> int:
         """See PetRepository. From a sequence, so that a lost race or a failed commit leaves a hole, never a repeat."""
         return int(await self._database.fetch_value(_NEXT_ID))
-
-    async def get(self, pet_id: int) -> Pet:
-        """See PetRepository."""
-        row = await self._database.fetch_one(_GET, {"id": pet_id})
-        if row is None:
-            raise PetNotFound(id=pet_id)
-        return Pet(*row)
 
     async def find(self, query: PetQuery) -> Page[Item]:
         """See PetRepository. The total comes with the page's rows, so that both are of one moment."""
@@ -59,22 +39,6 @@ class PostgresPetRepository(PetRepository):
             return Page([dict(zip(ITEM_FIELDS, row, strict=False)) for row in rows], rows[0][-1])
         count = _count(by_species=by_species, by_status=by_status)
         return Page([], await self._database.fetch_value(count, values))
-
-    def add(self, pet: Pet) -> None:
-        """See PetRepository."""
-        self._unit.write(_ADD, _row(pet))
-
-    def save(self, pet: Pet) -> None:
-        """See PetRepository."""
-        self._unit.write(_SAVE, {**_row(pet), "id_": pet.id, "version_before": pet.version - 1})
-
-    def remove(self, pet: Pet) -> None:
-        """See PetRepository."""
-        self._unit.write(_REMOVE, {"id": pet.id, "version": pet.version})
-
-
-def _row(pet: Pet) -> Mapping[str, object]:
-    return {name: getattr(pet, name) for name in Pet.__slots__} | {"species_key": species_key(pet.species)}
 
 
 @functools.cache

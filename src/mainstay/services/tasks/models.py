@@ -46,18 +46,3 @@ class TaskRow(Base):
 
 TITLE_IS_UNIQUE = "tasks_title_key_key"
 """The constraint's name, as the database reports its violation."""
-
-TASK_COLUMNS = (
-    TaskRow.id,
-    TaskRow.title,
-    TaskRow.description,
-    TaskRow.status,
-    TaskRow.priority,
-    TaskRow.assignee,
-    TaskRow.due_date,
-    TaskRow.created_at,
-    TaskRow.updated_at,
-    TaskRow.completed_at,
-    TaskRow.version,
-)
-"""In the order of `Task`'s fields."""

@@ -15,7 +15,6 @@ from mainstay.services.tasks.repository import ITEM_FIELDS, TaskQuery
 from mainstay.services.tasks.sql import KINDS_KEPT, ListKind, SqlTaskRepository
 
 _NEXT_ID = Statement(select(TASK_IDS.next_value()))
-_GET = Statement(sql.GET)
 _ID_OF_TITLE = Statement(sql.ID_OF_TITLE)
 
 
@@ -32,7 +31,7 @@ class PostgresTaskRepository(SqlTaskRepository):
 
     async def get(self, task_id: int) -> Task:
         """See TaskRepository."""
-        row = await self._database.fetch_one(_GET, {"id": task_id})
+        row = await self._database.fetch_one(sql.TASKS.get, {"id": task_id})
         if row is None:
             raise TaskNotFound(id=task_id)
         return Task(*row)

@@ -9,29 +9,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, UnaryExpression, bindparam, func, select
 
 from mainstay.kernel.core.unit import LostRace
+from mainstay.kernel.db.repository import Table
 from mainstay.kernel.db.statements import Values
 from mainstay.kernel.db.unit import Change, SqlUnit
 from mainstay.services.tasks.domain import DuplicateTask, Task, search_key
-from mainstay.services.tasks.models import TASK_COLUMNS, TITLE_IS_UNIQUE, TaskRow
+from mainstay.services.tasks.models import TITLE_IS_UNIQUE, TaskRow
 from mainstay.services.tasks.repository import OrderBy, TaskQuery, TaskRepository
 
-_WRITTEN = (*Task.__slots__, "title_key", "search_text")
 _ESCAPE = "/"
 KINDS_KEPT = 1000
 """Kinds of list whose statement is kept. There are more, but nobody asks for all of them."""
 
-GET = select(*TASK_COLUMNS).where(TaskRow.id == bindparam("id"))
+TASKS = Table(TaskRow, Task, more=("title_key", "search_text"))
 ID_OF_TITLE = select(TaskRow.id).where(TaskRow.title_key == bindparam("title_key"))
-_ADD = insert(TaskRow).values({name: bindparam(name) for name in _WRITTEN})
-_SAVE = (
-    update(TaskRow)
-    .where(TaskRow.id == bindparam("id_"), TaskRow.version == bindparam("version_before"))
-    .values({name: bindparam(name) for name in _WRITTEN if name not in {"id", "created_at"}})
-)
-_REMOVE = delete(TaskRow).where(TaskRow.id == bindparam("id"), TaskRow.version == bindparam("version"))
 
 
 class SqlTaskRepository(TaskRepository):
@@ -42,15 +35,15 @@ class SqlTaskRepository(TaskRepository):
 
     def add(self, task: Task) -> None:
         """See TaskRepository."""
-        self._write(_ADD, _row(task), task)
+        self._write(TASKS.add, TASKS.row(task), task)
 
     def save(self, task: Task) -> None:
         """See TaskRepository."""
-        self._write(_SAVE, {**_row(task), "id_": task.id, "version_before": task.version - 1}, task)
+        self._write(TASKS.save, TASKS.next(task), task)
 
     def remove(self, task: Task) -> None:
         """See TaskRepository."""
-        self._unit.write(_REMOVE, {"id": task.id, "version": task.version})
+        self._unit.write(TASKS.remove, TASKS.last(task))
 
     @abstractmethod
     async def find_id(self, title_key: str) -> int | None:
@@ -64,10 +57,6 @@ class SqlTaskRepository(TaskRepository):
             return DuplicateTask(title=task.title, existing_id=existing_id, original_error=error)
 
         self._unit.write(change, values, {TITLE_IS_UNIQUE: duplicate})
-
-
-def _row(task: Task) -> Values:
-    return {name: getattr(task, name) for name in _WRITTEN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +103,7 @@ def page(kind: ListKind) -> Select[tuple[object, ...]]:
     """The rows of a page, each with the number of all behind it, so that both are of one moment."""
     filters = list(_filters(kind))
     total = select(func.count()).select_from(TaskRow).where(*filters).scalar_subquery()
-    rows = select(*TASK_COLUMNS, total).where(*filters).order_by(*_order(kind))
+    rows = select(*TASKS.columns, total).where(*filters).order_by(*_order(kind))
     return rows.limit(bindparam("limit")).offset(bindparam("offset"))
 
 

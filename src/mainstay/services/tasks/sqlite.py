@@ -36,7 +36,7 @@ class SqliteTaskRepository(SqlTaskRepository):
 
     async def get(self, task_id: int) -> Task:
         """See TaskRepository."""
-        row = await self._store.run(lambda connection: connection.execute(sql.GET, {"id": task_id}).first())
+        row = await self._store.run(lambda connection: connection.execute(sql.TASKS.one, {"id": task_id}).first())
         if row is None:
             raise TaskNotFound(id=task_id)
         return Task(*_aware(row))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
+from mainstay.kernel.core.entity import Entity
 from mainstay.kernel.core.errors import Conflict, NotFound, Unauthorized
 from mainstay.kernel.core.events import Event
 
@@ -69,7 +70,7 @@ class SessionNotFound(NotFound):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class User(Entity):
     """One account in one version. Every change makes the next version and leaves this one as it is."""
 
     id: UUID
@@ -91,10 +92,6 @@ class User:
         return cls(
             id=user_id, password_hash=password_hash, created_at=at, updated_at=at, version=1, **{**first, **fields}
         )
-
-    def change(self, fields: Mapping[str, Any], at: datetime) -> Self:
-        """The next version, with the given fields changed; none given is a change too."""
-        return replace(self, version=self.version + 1, updated_at=at, **fields)
 
     @property
     def email_key(self) -> str:

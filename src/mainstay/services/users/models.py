@@ -53,21 +53,6 @@ class SessionRow(Base):
     )
 
 
-USER_COLUMNS = (
-    UserRow.id,
-    UserRow.email,
-    UserRow.full_name,
-    UserRow.is_active,
-    UserRow.role,
-    UserRow.scopes,
-    UserRow.tenant,
-    UserRow.password_hash,
-    UserRow.created_at,
-    UserRow.updated_at,
-    UserRow.version,
-)
-"""In the order of `User`'s fields."""
-
 SESSION_COLUMNS = (
     SessionRow.id,
     SessionRow.user_id,

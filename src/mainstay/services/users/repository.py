@@ -15,6 +15,7 @@ from mainstay.kernel.core.cursor import KeysetPage
 from mainstay.kernel.core.errors import InvalidToken
 from mainstay.kernel.core.unit import LostRace
 from mainstay.kernel.db.engine import Connection, Database, Row
+from mainstay.kernel.db.repository import Table
 from mainstay.kernel.db.statements import Statement
 from mainstay.kernel.db.unit import PostgresUnit
 from mainstay.services.users.domain import (
@@ -27,7 +28,6 @@ from mainstay.services.users.domain import (
 from mainstay.services.users.models import (
     EMAIL_IS_UNIQUE,
     SESSION_COLUMNS,
-    USER_COLUMNS,
     SessionRow,
     UserRow,
 )
@@ -38,28 +38,17 @@ SESSIONS_MAX = 100
 SWEPT = 10
 """Sessions whose time has run out, of anybody, that each sign-in clears away: they cannot become many."""
 
-_WRITTEN = (*User.__slots__, "email_key")
 _SESSION_FIELDS = Session.__slots__
 
-_GET = Statement(select(*USER_COLUMNS).where(UserRow.id == bindparam("id")))
-_BY_EMAIL = Statement(select(*USER_COLUMNS).where(UserRow.email_key == bindparam("email_key")))
-_NEWEST = select(*USER_COLUMNS).order_by(UserRow.id.desc()).limit(bindparam("limit"))
-_FIRST_PAGE = Statement(_NEWEST)
-_NEXT_PAGE = Statement(_NEWEST.where(UserRow.id < bindparam("before")))
+_USERS = Table(UserRow, User, more=("email_key",))
+_BY_EMAIL = Statement(select(*_USERS.columns).where(UserRow.email_key == bindparam("email_key")))
 _OF_SESSION = Statement(
-    select(*USER_COLUMNS)
+    select(*_USERS.columns)
     .join(SessionRow, SessionRow.user_id == UserRow.id)
     .where(SessionRow.id == bindparam("id"), SessionRow.expires_at > bindparam("at"))
 )
 
-_ADD = insert(UserRow).values({name: bindparam(name) for name in _WRITTEN})
-_SAVE = (
-    update(UserRow)
-    .where(UserRow.id == bindparam("id_"), UserRow.version == bindparam("version_before"))
-    .values({name: bindparam(name) for name in _WRITTEN if name not in {"id", "created_at"}})
-)
-_SAVED = Statement(_SAVE.returning(UserRow.id))
-_REMOVE = delete(UserRow).where(UserRow.id == bindparam("id"), UserRow.version == bindparam("version"))
+_SAVED = Statement(_USERS.save.returning(UserRow.id))
 
 _SESSIONS = Statement(
     select(*SESSION_COLUMNS)
@@ -67,7 +56,7 @@ _SESSIONS = Statement(
     .order_by(SessionRow.id.desc())
 )
 _LOCK = Statement(
-    select(*SESSION_COLUMNS, *USER_COLUMNS)
+    select(*SESSION_COLUMNS, *_USERS.columns)
     .join(UserRow, UserRow.id == SessionRow.user_id)
     .where(SessionRow.id == bindparam("id"))
     .with_for_update(of=SessionRow)
@@ -124,40 +113,40 @@ class UserRepository:
 
     async def get_user(self, user_id: UUID) -> User:
         """The user. Raises UserNotFound."""
-        row = await self._database.fetch_one(_GET, {"id": user_id})
+        row = await self._database.fetch_one(_USERS.get, {"id": user_id})
         if row is None:
             raise UserNotFound(id=user_id)
         return _user(row)
 
     async def get_signed_in(self, user_id: UUID) -> User:
         """The user that an access token is of. Raises InvalidToken."""
-        row = await self._database.fetch_one(_GET, {"id": user_id})
+        row = await self._database.fetch_one(_USERS.get, {"id": user_id})
         if row is None:
             raise InvalidToken
         return _user(row)
 
     async def find_users(self, *, before: UUID | None, limit: int) -> KeysetPage[User]:
         """A page, the newest first; `before` is the id that the page before ended with."""
-        statement = _FIRST_PAGE if before is None else _NEXT_PAGE
+        statement = _USERS.first_page if before is None else _USERS.next_page
         rows = await self._database.fetch_all(statement, {"before": before, "limit": limit + 1})
         users = [_user(row) for row in rows[:limit]]
         return KeysetPage(users, (str(users[-1].id),) if len(rows) > limit else None)
 
     def add_user(self, user: User) -> None:
         """Write the first version; the commit raises EmailTaken."""
-        self._unit.write(_ADD, _row(user), _EMAIL_TAKEN)
+        self._unit.write(_USERS.add, _USERS.row(user), _EMAIL_TAKEN)
 
     def save_profile(self, user: User) -> None:
         """Write the next version; the commit raises EmailTaken, and LostRace where another change was faster."""
-        self._unit.write(_SAVE, _next(user), _EMAIL_TAKEN)
+        self._unit.write(_USERS.save, _USERS.next(user), _EMAIL_TAKEN)
 
     def save_access(self, user: User) -> None:
         """Write the next version, whose address is that of the last; the commit raises LostRace as above."""
-        self._unit.write(_SAVE, _next(user))
+        self._unit.write(_USERS.save, _USERS.next(user))
 
     def remove_user(self, user: User) -> None:
         """Remove a user with all sessions; the commit raises LostRace where the stored version is another."""
-        self._unit.write(_REMOVE, {"id": user.id, "version": user.version})
+        self._unit.write(_USERS.remove, _USERS.last(user))
 
     async def save_and_end_sessions(self, user: User, *, kept: UUID | None = None) -> None:
         """Write the next version and end the user's sessions, but for `kept`: with the unit's events, at once.
@@ -165,7 +154,7 @@ class UserRepository:
         Raises LostRace where another change was faster.
         """
         async with self._unit.transaction() as connection:
-            if await connection.fetch_one(_SAVED, _next(user)) is None:
+            if await connection.fetch_one(_SAVED, _USERS.next(user)) is None:
                 raise LostRace
             await connection.fetch_all(_END_OTHERS, {"user_id": user.id, "kept": kept})
 
@@ -250,14 +239,6 @@ class LockedSession:
 def _user(row: Row) -> User:
     user_id, email, full_name, is_active, role, scopes, *rest = row
     return User(user_id, email, full_name, is_active, role, tuple(scopes), *rest)
-
-
-def _row(user: User) -> dict[str, object]:
-    return {name: getattr(user, name) for name in _WRITTEN}
-
-
-def _next(user: User) -> dict[str, object]:
-    return {**_row(user), "id_": user.id, "version_before": user.version - 1}
 
 
 def _session_row(session: Session) -> dict[str, object]:
