@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest_asyncio
 from mainstay.app import create_app
 from mainstay.kernel.core.envelope import LoggedEvent, envelope
 from mainstay.kernel.core.events import Event
-from mainstay.settings import Settings
+from mainstay.settings import Settings, load_settings
 from tests.conformance.resources import RESOURCES, Resource
 
 PAGE = (Path(__file__).parents[1] / "docs/events.md").read_text()
@@ -23,13 +24,28 @@ ENVELOPE = "The envelope"
 OPTIONAL = {"requestid", "traceparent", "tenantid"}
 
 
-def under(level: str) -> dict[str, Any]:
-    """The JSON block that follows each heading of a level."""
-    block = rf"^{level} ([^\n]+)\n(?:(?!#|```)[^\n]*\n)*```json\n(.*?)^```$"
-    return {heading: json.loads(text) for heading, text in re.findall(block, PAGE, re.MULTILINE | re.DOTALL)}
+def first_json(text: str) -> dict[str, Any]:
+    """The JSON block at the beginning of a text, behind its heading and words."""
+    found: dict[str, Any] = json.loads(re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0])
+    return found
 
 
-SCHEMAS, EXAMPLES = under("##"), under("###")
+def parts(text: str, level: str) -> Iterator[tuple[str, str]]:
+    """The headings of a level that a block of JSON belongs to, each with what follows it."""
+    for part in text.split(f"\n{level} ")[1:]:
+        if "```json" in part:
+            yield part.partition("\n")[0], part
+
+
+SECTIONS = dict(parts(PAGE, "##"))
+SCHEMAS = {heading: first_json(text) for heading, text in SECTIONS.items()}
+SHOWN = {
+    type_: (heading, first_json(example) | {"type": type_})
+    for heading, text in SECTIONS.items()
+    for types, example in parts(text, "###")
+    for type_ in types.split(", ")
+}
+EXAMPLES = {type_: example for type_, (_, example) in SHOWN.items()}
 
 
 def subclasses(kind: type[Event]) -> Iterator[type[Event]]:
@@ -39,11 +55,18 @@ def subclasses(kind: type[Event]) -> Iterator[type[Event]]:
         yield from subclasses(found)
 
 
+@cache
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return create_app(load_settings(app_env="test")).openapi()
+
+
 def assert_as_documented(event: dict[str, Any]) -> None:
     jsonschema_rs.validate(SCHEMAS[ENVELOPE], event, validate_formats=True)
-    service = event["type"].partition(".")[0]
-    jsonschema_rs.validate(SCHEMAS[f"{service.capitalize()}s"], event["data"], validate_formats=True)
-    assert event["source"] == f"urn:mainstay:{service}"
+    heading, _ = SHOWN[event["type"]]
+    schema = {**SCHEMAS[heading], "components": openapi()["components"]}  # where a schema may be that of an answer
+    jsonschema_rs.validate(schema, event["data"], validate_formats=True)
+    assert event["source"] == f"urn:mainstay:{event['type'].partition('.')[0]}"
     assert event["subject"] == str(event["data"]["id"])
     assert event["aggregateversion"] == event["data"]["version"]
 
@@ -52,9 +75,13 @@ def test_every_event_has_its_place_and_nothing_else_has() -> None:
     assert {kind.type for kind in subclasses(Event) if "type" in vars(kind)} == set(EXAMPLES)
 
 
+def test_an_example_is_of_the_first_event_that_shares_it() -> None:
+    shown = [(types, first_json(text)) for part in SECTIONS.values() for types, text in parts(part, "###")]
+    assert [example["type"] for _, example in shown] == [types.split(", ")[0] for types, _ in shown]
+
+
 @pytest.mark.parametrize("type_", EXAMPLES)
 def test_an_example_is_as_the_schemas_say(type_: str) -> None:
-    assert EXAMPLES[type_]["type"] == type_
     assert_as_documented(EXAMPLES[type_])
 
 

@@ -1,5 +1,6 @@
 """JSON as this program writes it, in answers and events alike."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,9 @@ def dumps(content: Any) -> bytes:
 
 
 def _other(value: object) -> str:
-    """The UUIDs of asyncpg, which are a subclass of Python's: orjson takes none."""
+    """The UUIDs of asyncpg, which are a subclass of Python's, and decimals, as exact text: orjson takes neither."""
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
     raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -21,6 +22,9 @@ TEXT = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
         ([DriverUuid(TEXT)], f'["{TEXT}"]'),
         (datetime(2026, 11, 21, 9, 30, tzinfo=UTC), '"2026-11-21T09:30:00Z"'),
         (datetime(2026, 11, 21, 9, 30, tzinfo=timezone(timedelta(hours=1))), '"2026-11-21T09:30:00+01:00"'),
+        (Decimal("12.50"), '"12.50"'),
+        (Decimal("-0.000001"), '"-0.000001"'),
+        (Decimal("1E+3"), '"1000"'),
         ({"a": None}, '{"a":null}'),
     ],
 )

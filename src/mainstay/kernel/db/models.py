@@ -36,6 +36,25 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: DateTime(timezone=True), str: Text, int: BigInteger, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
 
+class EntityRow(Base):
+    """A resource in its current version. Its id begins with the time: the newest are those with the greatest."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class TenantRow(EntityRow):
+    """A tenant's resource. Every key begins with the tenant, so that the table can be spread by it."""
+
+    __abstract__ = True
+
+    tenant_id: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+
+
 class IdempotencyKey(Base):
     """The answer that the first request with a key got. Written in the same statement as the change it answers."""
 

@@ -1,28 +1,39 @@
 """Pages by cursor: the parameters that a list takes and the address of its next page."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import Depends, Query
+from fastapi import Query
 from starlette.requests import Request
 
-from mainstay.kernel.core.cursor import Cursors
+from mainstay.kernel.core.cursor import Cursors, KeysetPage, Scope
 from mainstay.kernel.http.parameters import PLAIN_DIGITS, CursorText
+from mainstay.kernel.http.rendering import Rendered, respond_page
 
-CursorParameter = Annotated[
+T = TypeVar("T")
+
+Cursor = Annotated[
     CursorText | None,
     Query(description="`nextCursor` of the page before; left out for the first.", examples=["2SoBvhHM_yn56_s3"]),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page, at most."), PLAIN_DIGITS]
 
 
-async def _cursors(request: Request) -> Cursors:
+def position(request: Request, cursor: str | None, scope: Scope, place: Callable[..., T]) -> T | None:
+    """Where a page begins, None for the first; `place` makes it of what the cursor holds. Raises InvalidCursor."""
+    return None if cursor is None else _cursors(request).read(cursor, scope, place)
+
+
+def respond_list(request: Request, page: KeysetPage[Any], scope: Scope) -> Rendered:
+    """The answer with a page of the list that `scope` names, and with the way to the next."""
+    following = None if page.next is None else _cursors(request).make(page.next, scope)
+    return respond_page({"items": page.items, "nextCursor": following}, next_page=next_page(request, following))
+
+
+def _cursors(request: Request) -> Cursors:
     cursors: Cursors = request.app.state.cursors
     return cursors
-
-
-Pages = Annotated[Cursors, Depends(_cursors)]
-"""Makes and reads the cursors of a list."""
 
 
 def next_page(request: Request, cursor: str | None) -> str | None:

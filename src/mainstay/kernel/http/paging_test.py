@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from mainstay.kernel.http.paging import CursorParameter, Limit, next_page
+from mainstay.kernel.http.paging import Cursor, Limit, next_page
 
 LIMIT: TypeAdapter[int] = TypeAdapter(Limit)
-CURSOR: TypeAdapter[str | None] = TypeAdapter(CursorParameter)
+CURSOR: TypeAdapter[str | None] = TypeAdapter(Cursor)
 TEXT = st.text(st.characters(codec="utf-8"))
 
 

@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
@@ -20,6 +21,7 @@ _NO_DATE_TIME = (
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,13})(?:\.[0-9]{1,6})?")
 
 
 STRICT = ConfigDict(strict=True, extra="forbid")
@@ -94,11 +96,26 @@ def _uuid(value: object) -> object:
     """In the one spelling that this program writes: pydantic would also take braces, `urn:uuid:` and no hyphens."""
     if isinstance(value, str) and not _UUID.fullmatch(value):
         raise PydanticCustomError("uuid_parsing", "Input should be a UUID in its usual form")
-    return value
+    return UUID(value) if isinstance(value, str) else value
 
 
 PlainUuid = Annotated[UUID, BeforeValidator(_uuid)]
-"""A UUID in a path."""
+"""A UUID, in a body or a path."""
+
+
+def _decimal(value: object) -> object:
+    """Written as text: of a number many readers of JSON keep 15 digits. There is no negative zero."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("decimal_type", "Input should be a decimal number in a string, such as '12.50'")
+    if not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError("decimal_parsing", "Input should have 14 digits and 6 decimals at most: '-12.50'")
+    return Decimal(value) + 0
+
+
+PlainDecimal = Annotated[
+    Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": "string", "pattern": f"^{_DECIMAL.pattern}$"})
+]
+"""An exact decimal number in a body, as text; its decimals are kept as they are sent."""
 
 
 def _split(value: Any) -> Any:

@@ -2,6 +2,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from mainstay.kernel.http.parameters import (
     Int64,
     PlainDate,
     PlainDateTime,
+    PlainDecimal,
     PlainUuid,
     RowId,
     StrictModel,
@@ -29,6 +31,7 @@ DATE: TypeAdapter[date] = TypeAdapter(PlainDate)
 STRICT_DATE: TypeAdapter[date] = TypeAdapter(PlainDate, config=STRICT)
 TIME: TypeAdapter[datetime] = TypeAdapter(PlainDateTime)
 STRICT_TIME: TypeAdapter[datetime] = TypeAdapter(PlainDateTime, config=STRICT)
+DECIMAL: TypeAdapter[Decimal] = TypeAdapter(PlainDecimal, config=STRICT)
 UUIDS: TypeAdapter[UUID] = TypeAdapter(PlainUuid)
 LIST: TypeAdapter[Sequence[str]] = TypeAdapter(Annotated[Sequence[Literal["a", "b", "c"]], COMMA_SEPARATED])
 
@@ -298,6 +301,38 @@ def test_any_text_gives_a_uuid_or_a_validation_error(text: str) -> None:
 def test_no_other_spelling_of_a_uuid_is_read(text: str) -> None:
     with pytest.raises(ValidationError, match="UUID in its usual form"):
         UUIDS.validate_python(text)
+
+
+def test_a_uuid_is_read_in_a_strict_body_too() -> None:
+    text = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
+    assert TypeAdapter(PlainUuid, config=STRICT).validate_python(text) == UUID(text)
+
+
+# Decimals
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "1", "-1", "12.50", "0.000001", "-0.5", "99999999999999.999999", "-99999999999999.999999", "0.00"]
+)
+def test_a_decimal_is_kept_as_it_is_written(text: str) -> None:
+    assert format(DECIMAL.validate_python(text), "f") == text
+
+
+@pytest.mark.parametrize(("text", "kept"), [("-0", "0"), ("-0.00", "0.00")])
+def test_there_is_no_negative_zero(text: str, kept: str) -> None:
+    assert format(DECIMAL.validate_python(text), "f") == kept
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", " 1", "1 ", "+1", "01", "-01", "1.", ".5", "1,5", "1e3", "NaN", "Infinity", "1_0", "0x1", "1\n"),
+        *("100000000000000", "0.0000001", "9" * 5000, "\N{FULLWIDTH DIGIT ONE}", 1, 1.5, True, None, [], {}),
+    ],
+)
+def test_nothing_else_is_a_decimal(value: object) -> None:
+    with pytest.raises(ValidationError):
+        DECIMAL.validate_python(value)
 
 
 # Lists between commas

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from mainstay.kernel.http.conditional import if_match
 from mainstay.kernel.http.contract import Need, answers
-from mainstay.kernel.http.paging import CursorParameter, Limit, Pages, next_page
+from mainstay.kernel.http.paging import Cursor, Limit, position, respond_list
 from mainstay.kernel.http.parameters import COMMA_SEPARATED, PlainDateTime, PlainUuid
-from mainstay.kernel.http.rendering import Rendered, respond, respond_page
+from mainstay.kernel.http.rendering import Rendered, respond
 from mainstay.kernel.http.tenant import tenant_of
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.services.orders.dependencies import Orders, Service
@@ -69,7 +69,6 @@ async def close_order(
 @answers(tenant=True, keyset=True)
 async def list_orders(
     orders: Orders,
-    pages: Pages,
     request: Request,
     status: Annotated[
         Sequence[Status], Query(description="Any of these; repeated, or between commas."), COMMA_SEPARATED
@@ -80,7 +79,7 @@ async def list_orders(
     created_to: Annotated[
         PlainDateTime | None, Query(alias="createdTo", description="Made before.", examples=[A_TIME])
     ] = None,
-    cursor: CursorParameter = None,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Response:
     """List the tenant's orders, newest first, page by page."""
@@ -91,12 +90,10 @@ async def list_orders(
         statuses=statuses,
         created_from=created_from,
         created_to=created_to,
-        after=None if cursor is None else pages.read(cursor, scope, _place),
+        after=position(request, cursor, scope, _place),
         limit=limit,
     )
-    page = await orders.find(query)
-    following = None if page.next is None else pages.make(page.next, scope)
-    return respond_page({"items": page.items, "nextCursor": following}, next_page=next_page(request, following))
+    return respond_list(request, await orders.find(query), scope)
 
 
 def _place(created_at: str, order_id: str) -> tuple[datetime, UUID]:

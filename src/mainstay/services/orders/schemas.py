@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from mainstay.kernel.http.parameters import NextCursor, StrictModel
+from mainstay.kernel.http.parameters import StrictModel
+from mainstay.kernel.http.schemas import CursorPage, Version
 from mainstay.services.orders.domain import TOTAL_MAX, Status
 
 AN_ORDER = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
@@ -33,7 +34,7 @@ class OrderOut(TypedDict):
     tenantId: Annotated[str, Field(max_length=64, description="Whose it is.", examples=["tenant-1"])]
     status: Annotated[Status, Field(description="Where it stands.", examples=["draft"])]
     totalCents: Annotated[Total | None, Field(description="In cents; null in a draft.", examples=[None])]
-    version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
+    version: Version
     createdAt: Annotated[datetime, Field(description="When the draft was made, in UTC.", examples=[_TIME])]
     updatedAt: Annotated[datetime, Field(description="When it was changed last, in UTC.", examples=[_TIME])]
     confirmedAt: Annotated[
@@ -42,8 +43,5 @@ class OrderOut(TypedDict):
     closedAt: Annotated[datetime | None, Field(description="When it was closed, in UTC; null before.", examples=[None])]
 
 
-class OrderPage(TypedDict):
+class OrderPage(CursorPage[OrderOut]):
     """A page of a tenant's orders."""
-
-    items: Annotated[list[OrderOut], Field(max_length=100, description="Newest first.")]
-    nextCursor: NextCursor

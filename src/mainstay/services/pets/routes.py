@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from mainstay.kernel.http.conditional import if_match
@@ -61,9 +61,9 @@ async def replace_pet(pet_id: PetId, body: PetIn, pets: Service, request: Reques
 
 @router.patch("/{pet_id}", response_model=PetOut)
 @answers(PetNotFound, if_match=Need.REQUIRED, etag=True)
-async def update_pet(pet_id: PetId, body: Annotated[PetPatch, Body()], pets: Service, request: Request) -> Response:
+async def update_pet(pet_id: PetId, body: PetPatch, pets: Service, request: Request) -> Response:
     """Change some fields of a pet: a field left out stays as it is, `age_years: null` clears the age."""
-    pet = await pets.change(pet_id, if_match(request), body)
+    pet = await pets.change(pet_id, if_match(request), dict(body))
     return respond(pet_out(pet), version=pet.version)
 
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import Field, with_config
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from mainstay.kernel.core.page import Item, Page
-from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
+from mainstay.kernel.http.parameters import StrictModel, Text
+from mainstay.kernel.http.schemas import Partial, Version
 from mainstay.services.pets.domain import AGE_MAX, TEXT_MAX, Pet, Status
 
 Name = Annotated[
@@ -28,14 +29,8 @@ class PetIn(StrictModel):
     status: StatusField = "available"
 
 
-@with_config(STRICT)
-class PetPatch(TypedDict, total=False):
+class PetPatch(Partial, PetIn):
     """Some fields of a pet; those left out stay as they are, and `age_years: null` clears the age."""
-
-    name: Name
-    species: Species
-    age_years: Age
-    status: StatusField
 
 
 class PetOut(TypedDict):
@@ -46,7 +41,7 @@ class PetOut(TypedDict):
     species: Species
     age_years: Age
     status: StatusField
-    version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
+    version: Version
 
 
 class Meta(TypedDict):

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from mainstay.kernel.core.page import Item, Page
 from mainstay.kernel.http.parameters import STRICT, WHITE_SPACE, PlainDate, StrictModel, Text
+from mainstay.kernel.http.schemas import Version
 from mainstay.services.tasks.domain import (
     ASSIGNEE_MAX,
     DESCRIPTION_MAX,
@@ -146,7 +147,7 @@ class TaskOut(TypedDict):
     created_at: Created
     updated_at: Updated
     completed_at: Completed
-    version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
+    version: Version
 
 
 class TaskPage(TypedDict):

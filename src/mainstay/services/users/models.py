@@ -7,17 +7,16 @@ from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mainstay.kernel.db.models import Base
+from mainstay.kernel.db.models import Base, EntityRow
 
 EMAIL_IS_UNIQUE = "users_email_key_key"
 
 
-class UserRow(Base):
+class UserRow(EntityRow):
     """An account."""
 
     __tablename__ = "users"
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str]
     # what the address is compared by; "C": by bytes, whatever the locale of the database
     email_key: Mapped[str] = mapped_column(Text(collation="C"))
@@ -27,9 +26,6 @@ class UserRow(Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     tenant: Mapped[str | None]
     password_hash: Mapped[str]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    version: Mapped[int]
 
     __table_args__ = (UniqueConstraint("email_key", name=EMAIL_IS_UNIQUE),)
 

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Body, Path, Request
 from starlette.responses import Response
 
 from mainstay.kernel.core.clock import now
+from mainstay.kernel.core.cursor import KeysetPage
 from mainstay.kernel.core.errors import Forbidden
 from mainstay.kernel.http.conditional import if_match
 from mainstay.kernel.http.contract import Need, answers
 from mainstay.kernel.http.forms import form_body, read_form
-from mainstay.kernel.http.paging import CursorParameter, Limit, Pages, next_page
+from mainstay.kernel.http.paging import Cursor, Limit, position, respond_list
 from mainstay.kernel.http.rate_limits import count_sign_in
-from mainstay.kernel.http.rendering import Rendered, no_content, no_store, respond, respond_page
+from mainstay.kernel.http.rendering import Rendered, no_content, no_store, respond
 from mainstay.kernel.http.request import StrictRequest
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.services.users.dependencies import (
@@ -195,17 +196,13 @@ async def change_my_password(
 async def list_users(
     admin: CurrentAdmin,  # noqa: ARG001 - nobody else may
     users: Users,
-    pages: Pages,
     request: Request,
-    cursor: CursorParameter = None,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Response:
     """List users, the newest first, page by page."""
-    before = None if cursor is None else pages.read(cursor, LIST, UUID)
-    page = await users.find_users(before=before, limit=limit)
-    following = None if page.next is None else pages.make(page.next, LIST)
-    content = {"items": [user_out(user) for user in page.items], "nextCursor": following}
-    return no_store(respond_page(content, next_page=next_page(request, following)))
+    page = await users.find_users(before=position(request, cursor, LIST, UUID), limit=limit)
+    return respond_list(request, KeysetPage([user_out(user) for user in page.items], page.next), LIST)
 
 
 @router.get(f"{USERS}/{{user_id}}", response_model=UserOut)

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from mainstay.kernel.http.parameters import STRICT, NextCursor, StrictModel, Text
+from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
+from mainstay.kernel.http.schemas import CursorPage, Version
 from mainstay.services.users.domain import (
     EMAIL_MAX,
     FULL_NAME_MAX,
@@ -178,14 +179,11 @@ class UserOut(TypedDict):
     tenant: Tenant
     created_at: Moment
     updated_at: Moment
-    version: Annotated[int, Field(ge=1, description="One more with each change.", examples=[1])]
+    version: Version
 
 
-class UserPage(TypedDict):
+class UserPage(CursorPage[UserOut]):
     """A page of users."""
-
-    items: Annotated[list[UserOut], Field(max_length=100, description="The newest first.")]
-    nextCursor: NextCursor
 
 
 class TokenOut(TypedDict):
