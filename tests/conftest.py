@@ -149,9 +149,15 @@ async def running(app: FastAPI) -> AsyncIterator[FastAPI]:
         yield app
 
 
-def client_of(app: FastAPI) -> httpx.AsyncClient:
-    """A client of an application in this process."""
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://mainstay")
+def client_of(app: FastAPI, **headers: str) -> httpx.AsyncClient:
+    """A client of an application in this process, with these headers in every call."""
+    transport, hooks = httpx.ASGITransport(app, raise_app_exceptions=False), {"response": [plain_names]}
+    return httpx.AsyncClient(transport=transport, base_url="http://mainstay", headers=headers, event_hooks=hooks)
+
+
+async def plain_names(response: httpx.Response) -> None:
+    """Without a server between, httpx meets header names that cannot be put into lower case, and finds none of them."""
+    response.headers = httpx.Headers([(bytes(name), value) for name, value in response.headers.raw])
 
 
 class ServerProcess:

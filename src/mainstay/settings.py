@@ -16,7 +16,13 @@ AppEnv = Literal["dev", "test", "qa", "prod"]
 AuthMode = Literal["open", "required"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-SERVICES = ("pets", "tasks", "configs", "orders", "users")
+SERVICES = (
+    "pets",
+    "tasks",
+    "configs",
+    "orders",
+    "users",
+)
 SINKS = ("log", "webhook", "nats", "kafka", "redis")
 
 SECRET_BYTES = 32

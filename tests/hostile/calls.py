@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.conformance.resources import RESOURCES
 from tests.integration.kernel.http.conftest import Answer, Server
 from tests.signed_in import PASSWORD, SignedIn
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-UNIQUE = ("name", "title")
+UNIQUE = {resource.unique for resource in RESOURCES if not resource.for_admins} - {""}
 FIRST = {"/orders/{order_id}/close": "PATCH /orders/{order_id}/confirm"}
 """What has to be done with a new resource before a call of its can succeed."""
 

@@ -11,6 +11,7 @@ import typer
 from mainstay.cli.backup import backup, restore
 from mainstay.cli.demo import demo
 from mainstay.cli.doctor import doctor
+from mainstay.cli.new import new, remove
 from mainstay.cli.outbox import outbox
 from mainstay.cli.running import fail, on_database, read_settings
 from mainstay.cli.users import users
@@ -34,6 +35,8 @@ migrate = typer.Typer(
 app.add_typer(migrate, name="migrate")
 app.add_typer(outbox, name="outbox")
 app.add_typer(users, name="users")
+app.add_typer(new, name="new")
+app.add_typer(remove, name="remove")
 app.command(epilog="Examples: `mainstay demo`, `mainstay demo --size large --seed 7 --password-file -`")(demo)
 app.command(epilog="Examples: `mainstay doctor`, `APP_ENV=qa mainstay doctor --workers 8 --json`")(doctor)
 app.command(epilog="Examples: `mainstay backup monday.mainstay`, `mainstay backup --force latest.mainstay`")(backup)
@@ -174,6 +177,20 @@ def migrate_verify(context: typer.Context) -> None:
         typer.echo(finding, err=True)
     typer.echo("Nothing found." if not findings else f"{len(findings)} found.")
     raise typer.Exit(1 if findings else 0)
+
+
+@migrate.command("new", epilog="Example: `mainstay migrate new 'Give pets a colour'`")
+def migrate_new(
+    message: Annotated[str, typer.Argument(help="What it does, in a few words: its name.", show_default=False)],
+) -> None:
+    """Write the migration from the database, which has to be current, to the models. Read it before you commit it."""
+    from mainstay.app.database import TABLES
+    from mainstay.kernel.db.migrations import new_revision
+
+    async def write(url: str) -> Path:
+        return await new_revision(url, TABLES, message)
+
+    typer.echo(on_database(write))
 
 
 @app.command(epilog="Examples: `mainstay openapi | jq .paths`, `mainstay openapi --output openapi.json`")

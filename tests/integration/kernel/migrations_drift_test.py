@@ -98,10 +98,10 @@ async def test_verify_finds_constraints_of_either_side(database_url: str, connec
     Table("shelves", models, *columns, CheckConstraint("room > 0", name="shelves_room_check"))
     await connection.execute(
         """
-        CREATE TABLE rooms (id int PRIMARY KEY);
+        CREATE TABLE toy_rooms (id int PRIMARY KEY);
         CREATE TABLE shelves (
             id int PRIMARY KEY,
-            room int NOT NULL CONSTRAINT shelves_room_key UNIQUE CONSTRAINT shelves_room_fkey REFERENCES rooms
+            room int NOT NULL CONSTRAINT shelves_room_key UNIQUE CONSTRAINT shelves_room_fkey REFERENCES toy_rooms
         );
         """
     )

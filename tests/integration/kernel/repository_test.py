@@ -31,7 +31,7 @@ class Base(DeclarativeBase):
 
 
 class CupRow(Base):
-    __tablename__ = "cups"
+    __tablename__ = "toy_cups"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -41,7 +41,7 @@ class CupRow(Base):
 
 
 class GuestCupRow(Base):
-    __tablename__ = "guest_cups"
+    __tablename__ = "toy_guest_cups"
 
     tenant_id: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -78,13 +78,13 @@ class CupTaken(Conflict):
     """There is a cup with this name."""
 
 
-class CupRepository(EntityRepository[Cup, UUID]):
+class CupRepository(EntityRepository[Cup]):
     table = Table(CupRow, Cup)
     not_found = CupNotFound
-    conflicts = {"cups_name_key": CupTaken}  # noqa: RUF012 - a mapping, by its type
+    conflicts = (("toy_cups_name_key", CupTaken),)
 
 
-class GuestCupRepository(EntityRepository[GuestCup, tuple[str, UUID]]):
+class GuestCupRepository(EntityRepository[GuestCup]):
     table = Table(GuestCupRow, GuestCup)
     not_found = CupNotFound
 
@@ -92,8 +92,10 @@ class GuestCupRepository(EntityRepository[GuestCup, tuple[str, UUID]]):
 @pytest.fixture
 async def cups(database: Database, session: asyncpg.Connection) -> Database:
     """A database with cups."""
-    await session.execute(f"CREATE TABLE cups ({COLUMNS}, PRIMARY KEY (id), CONSTRAINT cups_name_key UNIQUE (name))")
-    await session.execute(f"CREATE TABLE guest_cups (tenant_id text, {COLUMNS}, PRIMARY KEY (tenant_id, id))")
+    await session.execute(
+        f"CREATE TABLE toy_cups ({COLUMNS}, PRIMARY KEY (id), CONSTRAINT toy_cups_name_key UNIQUE (name))"
+    )
+    await session.execute(f"CREATE TABLE toy_guest_cups (tenant_id text, {COLUMNS}, PRIMARY KEY (tenant_id, id))")
     return database
 
 

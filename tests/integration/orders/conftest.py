@@ -16,6 +16,7 @@ from mainstay.app import create_app
 from mainstay.kernel.core.ids import uuid7
 from mainstay.services.orders.domain import Order
 from mainstay.settings import Settings, load_settings
+from tests.conftest import client_of
 
 EMPTY = "DELETE FROM orders; DELETE FROM idempotency_keys; DELETE FROM outbox"
 OUTBOX = """
@@ -97,45 +98,33 @@ async def program(kept_program: Program) -> Program:
     return kept_program
 
 
-async def plain_names(response: httpx.Response) -> None:
-    """Without a server between, httpx meets header names that cannot be put into lower case, and finds none of them."""
-    response.headers = httpx.Headers([(bytes(name), value) for name, value in response.headers.raw])
-
-
-def caller(app: FastAPI, **headers: str) -> httpx.AsyncClient:
-    """Calls a program without a socket, always with these headers."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    hooks = {"response": [plain_names]}
-    return httpx.AsyncClient(transport=transport, base_url="http://mainstay", event_hooks=hooks, headers=headers)
-
-
 Calling = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
 def calling() -> Calling:
     """Makes callers of other programs than the one."""
-    return caller
+    return client_of
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(program: Program) -> AsyncIterator[httpx.AsyncClient]:
     """Calls for tenant-1."""
-    async with caller(program.app, **{"X-Tenant-Id": "tenant-1"}) as client:
+    async with client_of(program.app, **{"X-Tenant-Id": "tenant-1"}) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def other(program: Program) -> AsyncIterator[httpx.AsyncClient]:
     """Calls for tenant-2."""
-    async with caller(program.app, **{"X-Tenant-Id": "tenant-2"}) as client:
+    async with client_of(program.app, **{"X-Tenant-Id": "tenant-2"}) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def nobody(program: Program) -> AsyncIterator[httpx.AsyncClient]:
     """Calls without a tenant."""
-    async with caller(program.app) as client:
+    async with client_of(program.app) as client:
         yield client
 
 

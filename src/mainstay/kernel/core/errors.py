@@ -30,8 +30,9 @@ class Kind(Enum):
 class DomainError(Exception):
     """Base of every error that a caller is told about: `raise PetNotFound(id=7)`.
 
-    `code` is the class name in snake case unless the class says otherwise; keyword arguments become the `details`
-    a caller reads. `original_error` is shown as `details.cause` where the deployment allows it (dev alone).
+    `code` is the class name in snake case and `message` the first line of the docstring, unless the class says
+    otherwise; keyword arguments become the `details` a caller reads. `original_error` is shown as `details.cause`
+    where the deployment allows it (dev alone).
     """
 
     kind: ClassVar[Kind] = Kind.INTERNAL
@@ -41,9 +42,11 @@ class DomainError(Exception):
     """Seconds after which a retry makes sense; None where only a changed request does."""
 
     def __init_subclass__(cls) -> None:
-        """Give the class its code."""
+        """Give the class its code and its message."""
         if "code" not in cls.__dict__:
             cls.code = _WORD_START.sub("_", cls.__name__).lower()
+        if "message" not in cls.__dict__ and cls.__doc__:
+            cls.message = cls.__doc__.partition("\n")[0]
 
     def __init__(
         self, message: str | None = None, *, original_error: BaseException | None = None, **details: object
@@ -183,3 +186,5 @@ class StartupError(Exception):
 
 class InternalError(DomainError):
     """A fault of ours. Says nothing of its cause: that stands in the log under the request id."""
+
+    message = DomainError.message

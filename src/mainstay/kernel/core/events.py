@@ -1,6 +1,7 @@
 """Events: facts about an aggregate, told to listeners in the process and, with PostgreSQL, to the outbox."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,10 +13,15 @@ from mainstay.kernel.core.ids import uuid7
 
 logger = logging.getLogger(__name__)
 
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something that happened to one aggregate. A service names its own: `class PetSold(Event): type = "pet.sold"`."""
+    """Something that happened to one aggregate. A service names its own: `class PetSold(Event)` is "pet.sold".
+
+    `type` is the class's name unless the class says otherwise; a class that others are made of ends in Event.
+    """
 
     type: ClassVar[str]
     aggregate_type: ClassVar[str]
@@ -30,7 +36,10 @@ class Event:
     occurred_at: datetime = field(default_factory=now)
 
     def __init_subclass__(cls) -> None:
-        """Take the kind of aggregate from the type."""
+        """Give the class its type, and what that begins with."""
+        first, _, rest = _WORD_START.sub("_", cls.__name__).lower().partition("_")
+        if "type" not in vars(cls) and not cls.__name__.endswith("Event"):
+            cls.type = f"{first}.{rest}"
         if "type" in vars(cls):
             cls.aggregate_type = cls.type.partition(".")[0]
 

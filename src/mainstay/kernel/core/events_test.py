@@ -93,9 +93,30 @@ def test_nothing_is_left_to_do_where_nobody_listens() -> None:
     assert tasks.calls == []
 
 
-def test_the_type_says_what_it_happened_to() -> None:
-    assert CupBroken.aggregate_type == "cup"
-    assert not hasattr(Event, "aggregate_type")
+class CupEvent(Event):
+    pass
+
+
+class CupFilledAgain(CupEvent):
+    pass
+
+
+class HandleGone(CupEvent):
+    type = "cup.handle_gone"
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [(CupBroken, "cup.broken"), (CupFilledAgain, "cup.filled_again"), (HandleGone, "cup.handle_gone")],
+)
+def test_an_event_is_called_as_its_class_unless_that_says_otherwise(kind: type[Event], type_: str) -> None:
+    assert (kind.type, kind.aggregate_type) == (type_, "cup")
+
+
+@pytest.mark.parametrize("kind", [Event, CupEvent])
+def test_what_events_are_made_of_is_none(kind: type[Event]) -> None:
+    assert not hasattr(kind, "type")
+    assert not hasattr(kind, "aggregate_type")
 
 
 def test_events_know_when_they_happened_and_are_told_apart() -> None:

@@ -9,17 +9,15 @@ from mainstay.kernel.core.etag import TagList
 from mainstay.kernel.core.unit import Unit
 
 AnyEntity = TypeVar("AnyEntity", bound=Entity)
-Key = TypeVar("Key")
-Key_contra = TypeVar("Key_contra", contravariant=True)
 
 
-class Repository(Protocol[AnyEntity, Key_contra]):
+class Repository(Protocol[AnyEntity]):
     """Reads at once; a write is handed to the unit of work, which commits it with its events."""
 
     async def next_id(self) -> object:
         """An id that no entity has, had or will be given again."""
 
-    async def get(self, key: Key_contra, /) -> AnyEntity:
+    async def get(self, key: Any, /) -> AnyEntity:
         """The entity. Raises the service's NotFound."""
 
     def add(self, entity: AnyEntity, /) -> None:
@@ -32,7 +30,7 @@ class Repository(Protocol[AnyEntity, Key_contra]):
         """Remove it; the commit raises LostRace where the stored version is another."""
 
 
-class EntityService(Generic[AnyEntity, Key]):
+class EntityService(Generic[AnyEntity]):
     """The writes; a read has no rule and goes from the route to the repository.
 
     A use case that gets a rule is written anew in the service's own class, as those of tasks are.
@@ -43,7 +41,7 @@ class EntityService(Generic[AnyEntity, Key]):
     updated: ClassVar[type[EntityEvent]]
     deleted: ClassVar[type[EntityEvent]]
 
-    def __init__(self, repository: Repository[AnyEntity, Key], unit: Unit) -> None:
+    def __init__(self, repository: Repository[AnyEntity], unit: Unit) -> None:
         self._repository = repository
         self._unit = unit
 
@@ -54,7 +52,7 @@ class EntityService(Generic[AnyEntity, Key]):
         self._unit.emit(self.created.of(entity))
         return entity
 
-    async def change(self, key: Key, if_match: TagList, fields: Mapping[str, Any]) -> AnyEntity:
+    async def change(self, key: Any, if_match: TagList, fields: Mapping[str, Any]) -> AnyEntity:
         """Change some or all fields of an entity. Raises the service's NotFound, and PreconditionFailed."""
         entity = await self._repository.get(key)
         if_match.check(entity.version)
@@ -63,7 +61,7 @@ class EntityService(Generic[AnyEntity, Key]):
         self._unit.emit(self.updated.of(changed))
         return changed
 
-    async def delete(self, key: Key, if_match: TagList) -> None:
+    async def delete(self, key: Any, if_match: TagList) -> None:
         """Remove an entity. Raises the service's NotFound, and PreconditionFailed."""
         entity = await self._repository.get(key)
         if_match.check(entity.version)

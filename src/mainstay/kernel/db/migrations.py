@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -159,12 +159,18 @@ async def is_current(database: Database, *, location: Path = LOCATION) -> bool:
         return False
 
 
+def next_revision(*, location: Path = LOCATION) -> str:
+    """What a migration is called that is written now: the time, and later than all that there are."""
+    newest = max((file.revision for file in _load(location)), default="")
+    minute = now()
+    while (revision := f"{minute:%Y_%m_%d_%H%M}") <= newest:
+        minute = max(minute, datetime.strptime(newest, "%Y_%m_%d_%H%M").replace(tzinfo=UTC)) + timedelta(minutes=1)
+    return revision
+
+
 async def new_revision(url: str, metadata: MetaData, message: str, *, location: Path = LOCATION) -> Path:
     """Write the migration from the database, which must be current, to the models. Read it before you commit it."""
-    taken = {file.revision for file in _load(location)}
-    minute = now()
-    while (revision := f"{minute:%Y_%m_%d_%H%M}") in taken:
-        minute += timedelta(minutes=1)
+    revision = next_revision(location=location)
 
     def generate(connection: Connection) -> Any:
         config = _config(location, connection=connection, metadata=metadata)

@@ -41,10 +41,10 @@ class EntityRow(Base):
 
     __abstract__ = True
 
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
+    id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-1)
+    version: Mapped[int] = mapped_column(sort_order=1)
+    created_at: Mapped[datetime] = mapped_column(sort_order=1)
+    updated_at: Mapped[datetime] = mapped_column(sort_order=1)
 
 
 class TenantRow(EntityRow):
@@ -52,7 +52,7 @@ class TenantRow(EntityRow):
 
     __abstract__ = True
 
-    tenant_id: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+    tenant_id: Mapped[str] = mapped_column(primary_key=True, sort_order=-2)
 
 
 class IdempotencyKey(Base):

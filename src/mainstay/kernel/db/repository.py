@@ -1,7 +1,7 @@
 """Tables of entities in versions: the statements on them, and a repository that sends these."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from mainstay.kernel.db.statements import Statement, Values
 from mainstay.kernel.db.unit import PostgresUnit, Violation
 
 AnyEntity = TypeVar("AnyEntity")
-Key = TypeVar("Key")
+Conflicts = tuple[tuple[str, type[Conflict]], ...]
 
 
 class Table:
@@ -76,11 +76,17 @@ class Table:
         return {name: getattr(entity, name) for name in (*self.key, "version")}
 
 
+@cache
+def _violations(conflicts: Conflicts) -> Mapping[str, Violation]:
+    """As the unit wants them."""
+    return {name: partial(_conflict, kind) for name, kind in conflicts}
+
+
 async def _conflict(kind: type[Conflict], error: Exception) -> Conflict:
     return kind(original_error=error)
 
 
-class EntityRepository(Generic[AnyEntity, Key]):
+class EntityRepository(Generic[AnyEntity]):
     """Entities in PostgreSQL. Reads at once; a write is handed to the unit of work, which commits it with its events.
 
     The key is the id, or, where tenants have theirs, tenant and id.
@@ -88,13 +94,8 @@ class EntityRepository(Generic[AnyEntity, Key]):
 
     table: ClassVar[Table]
     not_found: ClassVar[type[NotFound]]
-    conflicts: ClassVar[Mapping[str, type[Conflict]]] = {}
-    """The errors that violated constraints stand for, by the names of the constraints."""
-    _violations: ClassVar[Mapping[str, Violation]]
-
-    def __init_subclass__(cls) -> None:
-        """Make the conflicts as the unit wants them, once."""
-        cls._violations = {name: partial(_conflict, kind) for name, kind in cls.conflicts.items()}
+    conflicts: ClassVar[Conflicts] = ()
+    """The names of constraints, each with the error that its violation stands for."""
 
     def __init__(self, database: Database, unit: PostgresUnit) -> None:
         self._database = database
@@ -104,7 +105,7 @@ class EntityRepository(Generic[AnyEntity, Key]):
         """An id that nothing has, had or will be given again; those made later sort behind it."""
         return uuid7()
 
-    async def get(self, key: Key) -> AnyEntity:
+    async def get(self, key: Any) -> AnyEntity:
         """The entity. Raises the service's NotFound."""
         values = dict(zip(self.table.key, key if isinstance(key, tuple) else (key,), strict=True))
         row = await self._database.fetch_one(self.table.get, values)
@@ -123,11 +124,11 @@ class EntityRepository(Generic[AnyEntity, Key]):
 
     def add(self, entity: AnyEntity) -> None:
         """Write the first version; the commit raises the conflicts."""
-        self._unit.write(self.table.add, self.table.row(entity), self._violations)
+        self._unit.write(self.table.add, self.table.row(entity), _violations(self.conflicts))
 
     def save(self, entity: AnyEntity) -> None:
         """Write the next version; the commit raises the conflicts, and LostRace where another change was faster."""
-        self._unit.write(self.table.save, self.table.next(entity), self._violations)
+        self._unit.write(self.table.save, self.table.next(entity), _violations(self.conflicts))
 
     def remove(self, entity: AnyEntity) -> None:
         """Remove it; the commit raises LostRace where the stored version is another."""

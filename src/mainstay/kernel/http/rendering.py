@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mainstay.kernel.core.encoding import dumps
+from mainstay.kernel.core.entity import Versioned
 from mainstay.kernel.core.etag import entity_tag
 from mainstay.kernel.core.unit import Reply
 from mainstay.kernel.http.types import ETAG
@@ -58,6 +59,11 @@ def respond(
 ) -> Rendered:
     """The answer that carries `content`; `version` of the resource makes its ETag."""
     return respond_bytes(dumps(content), status=status, version=version, location=location)
+
+
+def respond_entity(entity: Versioned, *, status: int = 200, location: str | None = None) -> Rendered:
+    """The answer that carries the whole of an entity."""
+    return respond(entity.told(), status=status, version=entity.version, location=location)
 
 
 def respond_page(content: object, *, next_page: str | None) -> Rendered:

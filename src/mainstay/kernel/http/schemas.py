@@ -62,7 +62,17 @@ class TenantVersioned(Versioned):
 
 
 class CursorPage(BaseModel, Generic[Item]):
-    """A page of a list."""
+    """A page of a list: `CursorPage[OrderOut]`, which the documentation calls OrderPage."""
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+        """The name of the page of such items."""
+        return f"{params[0].__name__.removesuffix('Out')}Page"
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Describe it, which pydantic leaves to classes that somebody writes."""
+        cls.__doc__ = "A page of the list, the newest first."
 
     items: Annotated[list[Item], Field(max_length=100, description="Newest first.")]
     nextCursor: NextCursor  # noqa: N815 - as callers see it

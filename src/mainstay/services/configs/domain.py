@@ -28,13 +28,9 @@ class InvalidRequest(Malformed):
 class ApplicationNotFound(NotFound):
     """There is no application with this id."""
 
-    message = "There is no application with this id."
-
 
 class ConfigurationNotFound(NotFound):
     """There is no configuration with this id."""
-
-    message = "There is no configuration with this id."
 
 
 class UnknownApplication(Malformed):

@@ -101,16 +101,10 @@ class Order:
 class OrderCreated(EntityEvent):
     """A draft was made."""
 
-    type = "order.created"
-
 
 class OrderConfirmed(EntityEvent):
     """A draft got its total."""
 
-    type = "order.confirmed"
-
 
 class OrderClosed(EntityEvent):
     """A confirmed order was closed."""
-
-    type = "order.closed"

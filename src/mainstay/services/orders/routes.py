@@ -12,13 +12,14 @@ from mainstay.kernel.http.conditional import if_match
 from mainstay.kernel.http.contract import Need, answers
 from mainstay.kernel.http.paging import Cursor, Limit, position, respond_list
 from mainstay.kernel.http.parameters import COMMA_SEPARATED, PlainDateTime, PlainUuid
-from mainstay.kernel.http.rendering import Rendered, respond
+from mainstay.kernel.http.rendering import respond_entity
+from mainstay.kernel.http.schemas import CursorPage
 from mainstay.kernel.http.tenant import tenant_of
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.services.orders.dependencies import Orders, Service
-from mainstay.services.orders.domain import InvalidState, Order, OrderNotFound, Status
+from mainstay.services.orders.domain import InvalidState, OrderNotFound, Status
 from mainstay.services.orders.repository import OrderQuery
-from mainstay.services.orders.schemas import AN_ORDER, Nothing, OrderConfirmation, OrderOut, OrderPage
+from mainstay.services.orders.schemas import AN_ORDER, Nothing, OrderConfirmation, OrderOut
 
 router = APIRouter(prefix="/orders", tags=["orders"], route_class=UnitRoute)
 
@@ -32,21 +33,21 @@ A_TIME = "2026-11-21T09:30:00Z"
 async def create_order(orders: Service, request: Request, _: Annotated[Nothing, Body()] = NOTHING) -> Response:
     """Make a draft."""
     order = await orders.create(tenant_of(request))
-    return _answer(order, status=201, location=f"/orders/{order.id}")
+    return respond_entity(order, status=201, location=f"/orders/{order.id}")
 
 
 @router.get("/{order_id}", response_model=OrderOut)
 @answers(OrderNotFound, tenant=True, etag=True)
 async def read_order(order_id: OrderId, orders: Orders, request: Request) -> Response:
     """Read one order."""
-    return _answer(await orders.get(tenant_of(request), order_id))
+    return respond_entity(await orders.get(tenant_of(request), order_id))
 
 
 @router.patch("/{order_id}/confirm", response_model=OrderOut)
 @answers(OrderNotFound, InvalidState, tenant=True, if_match=Need.REQUIRED, etag=True)
 async def confirm_order(order_id: OrderId, body: OrderConfirmation, orders: Service, request: Request) -> Response:
     """Give a draft its total, which makes it a confirmed order."""
-    return _answer(await orders.confirm(tenant_of(request), order_id, if_match(request), body.totalCents))
+    return respond_entity(await orders.confirm(tenant_of(request), order_id, if_match(request), body.totalCents))
 
 
 @router.post("/{order_id}/close", response_model=OrderOut)
@@ -62,10 +63,10 @@ async def close_order(
     order_id: OrderId, orders: Service, request: Request, _: Annotated[Nothing, Body()] = NOTHING
 ) -> Response:
     """Close a confirmed order. A second time it is answered as it is."""
-    return _answer(await orders.close(tenant_of(request), order_id, if_match(request)))
+    return respond_entity(await orders.close(tenant_of(request), order_id, if_match(request)))
 
 
-@router.get("", response_model=OrderPage)
+@router.get("", response_model=CursorPage[OrderOut])
 @answers(tenant=True, keyset=True)
 async def list_orders(
     orders: Orders,
@@ -98,7 +99,3 @@ async def list_orders(
 
 def _place(created_at: str, order_id: str) -> tuple[datetime, UUID]:
     return datetime.fromisoformat(created_at), UUID(order_id)
-
-
-def _answer(order: Order, *, status: int = 200, location: str | None = None) -> Rendered:
-    return respond(order.told(), status=status, version=order.version, location=location)

@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mainstay.kernel.http.parameters import StrictModel
-from mainstay.kernel.http.schemas import CursorPage, Version
+from mainstay.kernel.http.schemas import Version
 from mainstay.services.orders.domain import TOTAL_MAX, Status
 
 AN_ORDER = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
@@ -41,7 +41,3 @@ class OrderOut(TypedDict):
         datetime | None, Field(description="When it was confirmed, in UTC; null in a draft.", examples=[None])
     ]
     closedAt: Annotated[datetime | None, Field(description="When it was closed, in UTC; null before.", examples=[None])]
-
-
-class OrderPage(CursorPage[OrderOut]):
-    """A page of a tenant's orders."""

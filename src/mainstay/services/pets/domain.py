@@ -18,8 +18,6 @@ AGE_MAX = 100
 class PetNotFound(NotFound):
     """There is no pet with this id."""
 
-    message = "There is no pet with this id."
-
 
 @dataclass(frozen=True, slots=True)
 class Pet(Entity):
@@ -48,16 +46,10 @@ def species_key(species: str) -> str:
 class PetCreated(EntityEvent):
     """A pet was added."""
 
-    type = "pet.created"
-
 
 class PetUpdated(EntityEvent):
     """A pet was changed."""
 
-    type = "pet.updated"
-
 
 class PetDeleted(EntityEvent):
     """A pet was removed. The payload is what it was, the version one more than its last."""
-
-    type = "pet.deleted"

@@ -14,7 +14,7 @@ from mainstay.services.pets.repository import ITEM_FIELDS, PetQuery, PetReposito
 _NEXT_ID = Statement(select(PET_IDS.next_value()))
 
 
-class PostgresPetRepository(EntityRepository[Pet, int], PetRepository):
+class PostgresPetRepository(EntityRepository[Pet], PetRepository):
     """See PetRepository."""
 
     table = Table(PetRow, Pet, more=("species_key",))

@@ -4,8 +4,7 @@ from mainstay.kernel.core.service import EntityService
 from mainstay.services.pets.domain import Pet, PetCreated, PetDeleted, PetUpdated
 
 
-class PetService(EntityService[Pet, int]):
+class PetService(EntityService[Pet]):
     """The writes; a read has no rule and goes from the route to the repository."""
 
-    entity = Pet
-    created, updated, deleted = PetCreated, PetUpdated, PetDeleted
+    entity, created, updated, deleted = Pet, PetCreated, PetUpdated, PetDeleted

@@ -26,8 +26,6 @@ READ_ONLY = ("id", "title_key", "created_at", "updated_at", "completed_at", "ver
 class TaskNotFound(NotFound):
     """There is no task with this id."""
 
-    message = "There is no task with this id."
-
 
 class DuplicateTask(Conflict):
     """The team has this task already; `details.existing_id` is its number."""
@@ -105,31 +103,21 @@ class TaskEvent(Event):
 class TaskCreated(TaskEvent):
     """A task was added."""
 
-    type = "task.created"
-
 
 class TaskUpdated(TaskEvent):
     """A task was written; `changed` names the fields that are other than before."""
-
-    type = "task.updated"
 
 
 class TaskStatusChanged(TaskEvent):
     """A task went from one status to another."""
 
-    type = "task.status_changed"
-
 
 class TaskCompleted(TaskEvent):
     """A task is done."""
 
-    type = "task.completed"
-
 
 class TaskDeleted(TaskEvent):
     """A task was removed. The payload is what it was, the version one more than its last."""
-
-    type = "task.deleted"
 
 
 _CHANGEABLE = ("title", "description", "status", "priority", "assignee", "due_date")

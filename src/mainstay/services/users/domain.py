@@ -60,8 +60,6 @@ class TokenReused(Unauthorized):
 class UserNotFound(NotFound):
     """There is no user with this id."""
 
-    message = "There is no user with this id."
-
 
 class SessionNotFound(NotFound):
     """The caller has no session with this id."""
@@ -154,19 +152,13 @@ class UserEvent(Event):
 class UserRegistered(UserEvent):
     """An account was opened."""
 
-    type = "user.registered"
-
 
 class UserUpdated(UserEvent):
     """An account was changed, its password included."""
 
-    type = "user.updated"
-
 
 class UserDeleted(UserEvent):
     """An account was removed. The version is one more than its last."""
-
-    type = "user.deleted"
 
 
 class TokenReuseDetected(UserEvent):

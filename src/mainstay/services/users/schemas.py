@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from mainstay.kernel.http.parameters import STRICT, StrictModel, Text
-from mainstay.kernel.http.schemas import CursorPage, Version
+from mainstay.kernel.http.schemas import Version
 from mainstay.services.users.domain import (
     EMAIL_MAX,
     FULL_NAME_MAX,
@@ -180,10 +180,6 @@ class UserOut(TypedDict):
     created_at: Moment
     updated_at: Moment
     version: Version
-
-
-class UserPage(CursorPage[UserOut]):
-    """A page of users."""
 
 
 class TokenOut(TypedDict):

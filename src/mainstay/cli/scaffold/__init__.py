@@ -1,0 +1,1 @@
+"""What `mainstay new service` writes into a checkout, and `mainstay remove service` takes out of it again."""
