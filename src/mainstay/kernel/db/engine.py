@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, coroutine
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -115,12 +115,23 @@ class Database:
         self._seconds = self._metrics.seconds("kernel")
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self._connect,
+            async_creator=self._connecting,
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # nothing of a statement stays on its connection
             pool_size=pool_max,
             max_overflow=0,
         )
+
+    @coroutine
+    def _connecting(self) -> Generator[Any, Any, asyncpg.Connection]:
+        """As `_connect`, but may be left unawaited, of which a coroutine warns: `_checkout` may have no greenlet.
+
+        Raises Unavailable, which SQLAlchemy lets through: around the driver's errors it puts its own from 2.1 on.
+        """
+        try:
+            return (yield from self._connect().__await__())
+        except _AWAY as error:
+            raise Unavailable(original_error=error) from error
 
     async def _connect(self) -> asyncpg.Connection:
         milliseconds = {

@@ -11,7 +11,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fastapi._compat import ModelField, is_sequence_field
+from fastapi._compat import ModelField, field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -32,7 +32,7 @@ class Arguments:
         _check(dependant, route.endpoint)
         self._path = [_Parameter(field, "path", field.alias) for field in dependant.path_params]
         self._query = [_Parameter(field, "query", field.alias) for field in dependant.query_params]
-        self._lists = {field.alias: is_sequence_field(field) for field in dependant.query_params}
+        self._lists = {field.alias: _is_list(field) for field in dependant.query_params}
         self._body = [_Parameter(field, "body") for field in dependant.body_params]
         self._request = dependant.request_param_name
         self._providers = [(provider.name or "", _provider(provider)) for provider in dependant.dependencies]
@@ -75,23 +75,28 @@ class Arguments:
 class _Parameter:
     """One parameter: where its value is looked for, under which name the endpoint takes it, and what it must be."""
 
-    __slots__ = ("_field", "_loc", "_name", "alias")
+    __slots__ = ("_field", "_loc", "_name", "_required", "alias")
 
     def __init__(self, field: ModelField, *loc: str) -> None:
         self.alias = field.alias
         self._field = field
         self._loc = loc
         self._name = field.name
+        self._required = field.field_info.is_required()
 
     def bind(self, value: Any, values: Found, errors: list[Found]) -> None:
         """Add the checked value to the values, or what is wrong with it to the errors."""
         if value is not None:
             values[self._name], found = self._field.validate(value, {}, loc=self._loc)
             errors.extend(found or ())
-        elif self._field.required:
+        elif self._required:
             errors.append({"type": "missing", "loc": self._loc, "msg": "Field required"})
         else:
             values[self._name] = self._field.get_default()
+
+
+def _is_list(field: ModelField) -> bool:
+    return field_annotation_is_sequence(field.field_info.annotation)
 
 
 def _refused(name: str, error_type: str, message: str) -> RequestValidationError:

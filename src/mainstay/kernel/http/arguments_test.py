@@ -76,7 +76,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     app.state.limits = Limits()
     app.state.rate_limits = RateLimits({}, RateLimitMetrics(CollectorRegistry()))
     app.state.show_cause = False
-    app.include_router(router)
+    app.router.routes += router.routes
     boundary = Boundary(app.router, RequestMetrics(CollectorRegistry()), AccessLog(json=True), Cors(()))
 
     async def with_app(scope: Any, receive: Any, send: Any) -> None:

@@ -110,6 +110,12 @@ async def test_invalid_input_is_answered_as_the_contract_says(cups: FastAPI) -> 
     assert [error["loc"] for error in response.json()["error"]["details"]["errors"]] == [["query", "unknown"]]
 
 
+def test_an_operation_is_named_as_its_endpoint_and_its_answer_described_in_words_of_ours(cups: FastAPI) -> None:
+    documented = cups.openapi()["paths"]["/cups/{cup}"]["get"]
+    assert documented["operationId"] == "endpoint_of_a_cup"
+    assert documented["responses"]["200"]["description"] == "Done."
+
+
 def test_an_operation_that_answers_no_422_documents_none(cups: FastAPI) -> None:
     documented = cups.openapi()["paths"]["/cups/{cup}"]["get"]["responses"]
     assert set(documented) == {"200", "400", "401", "403", "500", "503"}

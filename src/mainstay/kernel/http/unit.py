@@ -61,7 +61,8 @@ class UnitRoute(APIRoute):
         extra = options.get("openapi_extra") or {}  # names a body where the endpoint reads it by itself
         has_body = bool(get_dependant(path=path, call=endpoint).body_params) or "requestBody" in extra
         described = responses(self.contract, method, options.get("status_code") or 200, has_body=has_body)
-        options["response_description"] = getattr(options.get("response_model"), "__doc__", None) or "Done."
+        model = options.get("response_model")
+        options["response_description"] = (isinstance(model, type) and model.__doc__) or "Done."
         options["responses"] = {**described, **(options.get("responses") or {})}
         options["operation_id"] = endpoint.__name__  # what a generated client calls its function
         options["openapi_extra"] = {**extra, "parameters": header_parameters(self.contract, method)}
