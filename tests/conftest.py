@@ -28,6 +28,8 @@ from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.settings import Settings, load_settings
 from tests.leaks import check_log, leak
 
+SetState = Callable[[FastAPI, str, Any], None]
+
 READY_SECONDS = 15.0
 """How long a process may take to serve on a machine that is busy with other tests."""
 
@@ -140,6 +142,16 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Calls the program without a socket."""
     async with client_of(app) as client:
         yield client
+
+
+@pytest.fixture
+def set_state(monkeypatch: pytest.MonkeyPatch) -> SetState:
+    """Gives an application's state another value for the length of a test.
+
+    Not by `setattr`: pytest 9.2 puts back what stood in the object's own `__dict__`, and a State keeps its values in a
+    dictionary behind it.
+    """
+    return lambda app, name, value: monkeypatch.setitem(vars(app.state)["_state"], name, value)
 
 
 @asynccontextmanager

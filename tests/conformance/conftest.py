@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from mainstay.app import create_app
 from mainstay.settings import load_settings
 from tests.conformance.resources import RESOURCES, Json, Resource
-from tests.conftest import run_sql
+from tests.conftest import SetState, run_sql
 from tests.signed_in import SignedIn, sign_in
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -251,7 +251,7 @@ def full(strict: Api, known: Callable[..., SignedIn], service: str) -> Api:
 
 
 @pytest.fixture
-def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], None]:
+def broken(app: FastAPI, resource: Resource, set_state: SetState) -> Callable[[Exception | None], None]:
     """Makes the resource's storage raise an error from now on; None mends it."""
     name = resource.owner
     sound = getattr(app.state, name)
@@ -262,7 +262,7 @@ def broken(app: FastAPI, resource: Resource, monkeypatch: pytest.MonkeyPatch) ->
                 return sound()
             raise error
 
-        monkeypatch.setattr(app.state, name, storage)
+        set_state(app, name, storage)
 
     return with_error
 

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.http.limits import Limits
+from tests.conftest import SetState
 from tests.signed_in import SignedIn
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def surroundings(
     api: "Api",
     app: FastAPI,
     kept_database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    set_state: SetState,
     broken: Break,
     signed_in: Callable[..., SignedIn],
 ) -> Surroundings:
@@ -194,9 +195,9 @@ def surroundings(
             for call in calls:
                 call.who = stranger.headers
         if status == 408:
-            monkeypatch.setattr(app.state, "limits", Limits(body_timeout=0.01))
+            set_state(app, "limits", Limits(body_timeout=0.01))
         if status == 413:
-            monkeypatch.setattr(app.state, "limits", Limits(max_body_bytes=1))
+            set_state(app, "limits", Limits(max_body_bytes=1))
         if status == 500:
             broken(RuntimeError())
         if status == 503:

@@ -110,7 +110,7 @@ async def test_a_changed_species_is_found_under_its_new_name_alone(pets: "Pets")
     assert await pets.ids(species="cat") == []
 
 
-@pytest.mark.parametrize(("species", "status"), product(["CAT", "dog", "cow", None], [*STATUSES, None]))
+@pytest.mark.parametrize(("species", "status"), [*product(["CAT", "dog", "cow", None], [*STATUSES, None])])
 async def test_filters_hold_together(pets: "Pets", species: str | None, status: str | None) -> None:
     made = [await pets.stored(species=kind, status=state) for kind, state in product(["cat", "dog"], STATUSES)]
     meant = [

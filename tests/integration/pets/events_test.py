@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from mainstay.kernel.core.events import Event, EventBus
+from tests.conftest import SetState
 
 if TYPE_CHECKING:
     from tests.integration.pets.conftest import Program
@@ -21,14 +22,14 @@ Heard = list[Event]
 
 
 @pytest.fixture
-def heard(program: "Program", monkeypatch: pytest.MonkeyPatch) -> Heard:
+def heard(program: "Program", set_state: SetState) -> Heard:
     """What a listener of the process hears."""
     events: Heard = []
 
     async def listen(event: Event) -> None:
         events.append(event)
 
-    monkeypatch.setattr(program.app.state, "bus", EventBus())
+    set_state(program.app, "bus", EventBus())
     program.app.state.bus.subscribe(listen)
     return events
 

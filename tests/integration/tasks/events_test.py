@@ -8,6 +8,7 @@ import pytest
 
 from mainstay.kernel.core.events import Event, EventBus
 from mainstay.services.tasks.domain import TaskCompleted
+from tests.conftest import SetState
 
 if TYPE_CHECKING:
     from tests.integration.tasks.conftest import Clock, Program
@@ -31,14 +32,14 @@ Heard = list[Event]
 
 
 @pytest.fixture
-def heard(program: "Program", monkeypatch: pytest.MonkeyPatch) -> Heard:
+def heard(program: "Program", set_state: SetState) -> Heard:
     """What a listener of the process hears."""
     events: Heard = []
 
     async def listen(event: Event) -> None:
         events.append(event)
 
-    monkeypatch.setattr(program.app.state, "bus", EventBus())
+    set_state(program.app, "bus", EventBus())
     program.app.state.bus.subscribe(listen)
     return events
 

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message
 
 from mainstay.kernel.core.events import Event, EventBus
+from tests.conftest import SetState
 
 if TYPE_CHECKING:
     from tests.integration.tasks.conftest import Program
@@ -19,10 +20,10 @@ LISTENER = "mainstay.services.tasks.listeners"
 
 
 @pytest.fixture
-def bus(program: "Program", monkeypatch: pytest.MonkeyPatch) -> EventBus:
+def bus(program: "Program", set_state: SetState) -> EventBus:
     """The program's, without a listener."""
     bus = EventBus()
-    monkeypatch.setattr(program.app.state, "bus", bus)
+    set_state(program.app, "bus", bus)
     return bus
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import psycopg2
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from mainstay.kernel.db import embedded
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError, binary
@@ -40,7 +40,7 @@ def test_first_start_serves_every_client_also_from_an_odd_temporary_folder(
         assert psql(url, "SELECT current_user, current_database()") == "mainstay|mainstay"
         assert asyncio.run(ask_asyncpg(url)) == 1
         psycopg2.connect(url).close()
-        engine = create_engine(url)
+        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 1")).scalar() == 1
         engine.dispose()

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from mainstay.kernel.core.rates import Rate
 from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.ops.metrics import RateLimitMetrics
+from tests.conftest import SetState
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -15,10 +16,10 @@ LOGIN, TOKEN, REFRESH, USERS = "/api/v1/auth/login", "/api/v1/auth/token", "/api
 
 
 @pytest.fixture(autouse=True)
-def rate_limits(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+def rate_limits(app: FastAPI, set_state: SetState) -> None:
     """With the group of sign-ins limited, and nothing counted yet."""
     limits = RateLimits({"auth": Rate(100, 60)}, RateLimitMetrics(CollectorRegistry()))
-    monkeypatch.setattr(app.state, "rate_limits", limits)
+    set_state(app, "rate_limits", limits)
 
 
 async def login(client: httpx.AsyncClient, email: str) -> int:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from mainstay.kernel.core.events import Event, EventBus
 from mainstay.services.users.domain import UserEvent
+from tests.conftest import SetState
 
 if TYPE_CHECKING:
     from tests.integration.users.http.conftest import Who
@@ -19,14 +20,14 @@ PASSWORD = "correct-battery-horse"
 
 
 async def test_listeners_hear_of_changes_that_end_sessions_as_of_all_others(
-    app: FastAPI, client: httpx.AsyncClient, me: "Who", admin: "Who", monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, client: httpx.AsyncClient, me: "Who", admin: "Who", set_state: SetState
 ) -> None:
     heard: list[tuple[str, int]] = []
 
     async def hear(event: Event) -> None:
         heard.append((event.type, event.aggregate_version))
 
-    monkeypatch.setattr(app.state, "bus", EventBus())
+    set_state(app, "bus", EventBus())
     app.state.bus.subscribe(hear, UserEvent)
     ada = (await client.patch(f"{ME}", json={"full_name": "Ada"}, headers=me)).json()
     change = {"current_password": PASSWORD, "new_password": "another-good-one"}

@@ -16,6 +16,7 @@ from mainstay.kernel.core.keys import EdKeys, HmacKeys
 from mainstay.kernel.db.engine import Database
 from mainstay.services.users.dependencies import users_state
 from mainstay.services.users.passwords import Bcrypt, Passwords
+from tests.conftest import SetState
 
 if TYPE_CHECKING:
     from tests.integration.users.http.conftest import SignIn, Who
@@ -127,11 +128,11 @@ async def test_all_who_sign_in_while_the_hash_is_replaced_are_let_in(
     client: httpx.AsyncClient,
     database: Database,
     registered: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    set_state: SetState,
 ) -> None:
     """One of them replaces it; the others, who have verified the old one, do so again with the new one."""
     with users_state(database, HmacKeys(SECRET), [SECRET], Passwords(Bcrypt(5), wait=30, threads=8)) as stricter:
-        monkeypatch.setattr(app.state, "users", lambda: stricter)
+        set_state(app, "users", lambda: stricter)
         body = {"email": "ada@example.com", "password": PASSWORD}
         answers = await asyncio.gather(*(client.post(f"{AUTH}/login", json=body) for _ in range(8)))
     assert [answer.status_code for answer in answers] == [200] * 8
@@ -336,7 +337,7 @@ async def test_tokens_are_verified_with_the_keys_that_are_published(
     database: Database,
     registered: dict[str, Any],
     sign_in: "SignIn",
-    monkeypatch: pytest.MonkeyPatch,
+    set_state: SetState,
 ) -> None:
     """By whoever has a library for it, and through a change of the key."""
     old = Ed25519PrivateKey.generate()
@@ -345,8 +346,8 @@ async def test_tokens_are_verified_with_the_keys_that_are_published(
     @contextmanager
     def with_keys(keys: EdKeys) -> Iterator[None]:
         with users_state(database, keys, [SECRET], Passwords(Bcrypt(4), wait=30)) as state:
-            monkeypatch.setattr(app.state, "users", lambda: state)
-            monkeypatch.setattr(app.state, "guard", state.guard({"users"}))
+            set_state(app, "users", lambda: state)
+            set_state(app, "guard", state.guard({"users"}))
             yield
 
     with with_keys(EdKeys(old)):
