@@ -55,6 +55,9 @@ typecheck: setup ## mypy, strict
 test: setup ## the whole suite with coverage, against a real PostgreSQL of its own
 	@$(RUN) python scripts/run_tests.py $(PYTEST_ARGS)
 
+test-latest: setup ## the whole suite on the newest FastAPI, Pydantic, SQLAlchemy, pytest ..., whatever is pinned
+	@$(RUN) scripts/latest/run $(PYTEST_ARGS)
+
 test-unit: setup ## the pure parts: no database, no process
 	@$(PYTEST) src $(PYTEST_ARGS)
 

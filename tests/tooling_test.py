@@ -15,12 +15,14 @@ INTERNAL_TARGETS = {"setup"}
 PROMISED_TARGETS = {
     *("help", "install", "run", "dev", "all", "lint", "typecheck", "test", "test-unit", "test-integration"),
     *("test-contract", "schemathesis", "faults", "long", "bench", "migrate", "status", "verify", "openapi", "lock"),
-    *("clients", "httplint", "lint-openapi", "hurl-e2e", "compose-up", "compose-logs", "compose-down"),
+    *("clients", "httplint", "lint-openapi", "hurl-e2e", "test-latest", "compose-up", "compose-logs", "compose-down"),
 }
 A_PATH_OF_SOMEONES_MACHINE = re.compile(r"(?<![\w.~}-])/(?:work|root|farm|home/\w+|Users/\w+)/")
 A_HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 PROGRAM = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
+LATEST = tomllib.loads((ROOT / "scripts/latest/uv.toml").read_text())
+UNPINNED = ["fastapi", "psycopg2-binary", "pydantic", "pytest", "sqlalchemy[asyncio]", "starlette"]
 
 
 def test_make_help_lists_every_target_that_is_not_internal() -> None:
@@ -87,6 +89,19 @@ def test_no_file_names_a_path_of_someones_machine() -> None:
         if A_PATH_OF_SOMEONES_MACHINE.search(line)
     ]
     assert named == []
+
+
+def test_the_newest_are_taken_of_the_six_and_of_nothing_else() -> None:
+    assert {**PROGRAM["tool"]["uv"], "override-dependencies": UNPINNED} == LATEST
+
+
+def test_the_newest_stop_no_change_of_ours() -> None:
+    jobs = _workflow()["jobs"]
+    runs = {name: [step.get("run") for step in job["steps"]] for name, job in jobs.items()}
+    assert [name for name, lines in runs.items() if "make test-latest" in lines] == ["latest"]
+    assert [name for name, job in jobs.items() if job.get("continue-on-error") is True] == ["latest"]
+    assert [name for name, job in jobs.items() if "latest" in job.get("needs", ())] == []
+    assert "test-latest" not in (ROOT / ".ci/run").read_text()
 
 
 def test_the_workflow_runs_every_python_and_postgresql_that_we_promise() -> None:
