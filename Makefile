@@ -80,7 +80,8 @@ long: setup ## the proofs that take over 10 s
 	@$(subst exec ,,$(PYTEST)) -m long $(PYTEST_ARGS)
 	@$(PYTEST) tests/hostile/parsers_test.py --hypothesis-profile=long $(PYTEST_ARGS)
 
-bench: setup ## measure the service; BENCH_ARGS=--help tells what can be chosen
+bench: setup ## measure the service beside others; BENCH_ARGS=--help tells what can be chosen
+	@scripts/uv --quiet run bench/environment
 	@$(RUN) python -m bench $(BENCH_ARGS)
 
 migrate: setup ## apply the pending migrations

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from bench import callers
+
 _ORIGINAL, _COPY = "bench_original", "bench"
 
 # An order's number is in its id, a UUIDv7 whose time is that many milliseconds after the one here.
@@ -70,12 +72,12 @@ def prepare(url: str, folder: Path) -> None:
 
 
 def make(url: str, name: str, folder: Path, *fillings: str) -> str:
-    """A database with Mainstay's tables, filled; its URL."""
+    """A database with Mainstay's tables, filled, and with those who call; its URL."""
     asyncio.run(_execute(url, f"CREATE DATABASE {name}"))
     made = _named(url, name)
     command = [sys.executable, "-m", "mainstay", "migrate", "up"]
     subprocess.run(command, env={"DATABASE_URL": made}, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    asyncio.run(_execute(made, *fillings, "VACUUM (FREEZE, ANALYZE)", "CHECKPOINT"))
+    asyncio.run(_execute(made, callers.fill(), *fillings, "VACUUM (FREEZE, ANALYZE)", "CHECKPOINT"))
     return made
 
 

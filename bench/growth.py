@@ -18,18 +18,17 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from bench import data
+from bench.callers import BIG, SECRET, token
 from bench.conversation import WrongAnswer
 from bench.measure import cores, postgres
 from bench.server import NotServing, pin, serving
-from bench.subjects import SUBJECTS
+from bench.subjects import MAINSTAY
 from mainstay.kernel.core.cursor import Cursors
 
 FEW = 10_000
 LIMIT = 1.15
 """How many times of its cost beside few orders a request may cost beside many."""
 _WARM_UP = 100  # requests of each kind that are not counted
-_TENANT = "big"
-_SECRET = secrets.token_urlsafe(32)
 
 # Of twenty orders nineteen are one tenant's; 999 tenants share the rest.
 _FILL = """
@@ -53,6 +52,8 @@ class Side:
     """A server with so many orders."""
 
     connection: HTTPConnection
+    caller: Mapping[str, str]
+    """Headers that say who calls."""
     calls: Mapping[str, Callable[[], Call]]
     """For each kind of request what makes the next one."""
 
@@ -60,7 +61,7 @@ class Side:
         """Milliseconds that one request takes. Raises WrongAnswer where it is no success."""
         method, path, headers = self.calls[kind]()
         begin = perf_counter()
-        self.connection.request(method, path, "{}" if method == "POST" else None, {"X-Tenant-Id": _TENANT, **headers})
+        self.connection.request(method, path, "{}" if method == "POST" else None, {**self.caller, **headers})
         answer = self.connection.getresponse()
         body = answer.read()
         took = (perf_counter() - begin) * 1e3
@@ -105,24 +106,23 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _side(url: str, orders: int, core: set[int], folder: Path) -> Iterator[Side]:
     print(f"making {orders:,} orders", file=sys.stderr, flush=True)
-    database = data.make(url, f"growth_{orders}", folder, _FILL.format(orders=orders, tenant=_TENANT))
-    mainstay = next(subject for subject in SUBJECTS if subject.name == "mainstay")
-    environment = {**mainstay.environment, "SECRET_KEY": _SECRET}
-    subject = replace(mainstay, name=f"mainstay-{orders}", environment=environment)
+    database = data.make(url, f"growth_{orders}", folder, _FILL.format(orders=orders, tenant=BIG))
+    subject = replace(MAINSTAY, name=f"mainstay-{orders}")
     with serving(subject, database, core, folder) as server:
         connection = HTTPConnection(urlsplit(server.url).netloc, timeout=5)
-        yield Side(connection, asyncio.run(_calls(database, orders // 10 * 9)))
+        caller = {"X-Tenant-Id": BIG, "Authorization": f"Bearer {token(BIG)}"}
+        yield Side(connection, caller, asyncio.run(_calls(database, orders // 10 * 9)))
 
 
 async def _calls(database: str, depth: int) -> Mapping[str, Callable[[], Call]]:
     """The deep page's cursor is signed here: to walk over a million rows takes minutes."""
     connection = await asyncpg.connect(database)
     try:
-        ids = itertools.cycle(await connection.fetch(_SOME, _TENANT, 1000))
-        last = await connection.fetchrow(_LAST, _TENANT, depth)
+        ids = itertools.cycle(await connection.fetch(_SOME, BIG, 1000))
+        last = await connection.fetchrow(_LAST, BIG, depth)
     finally:
         await connection.close()
-    cursor = Cursors(_SECRET.encode()).make(tuple(last), ("orders", _TENANT, [], None, None))
+    cursor = Cursors(SECRET.encode()).make(tuple(last), ("orders", BIG, [], None, None))
     return {
         "GET one order": lambda: ("GET", f"/orders/{next(ids)['id']}", {}),
         "POST an order": lambda: ("POST", "/orders", {"Idempotency-Key": secrets.token_hex()}),

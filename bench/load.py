@@ -6,9 +6,11 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from bench.callers import write_tokens
 
 _SCRIPT = Path(__file__).with_name("requests.lua")
-CONNECTIONS = 16
 _TIMEOUT = 5  # seconds; an answer that takes longer counts as an error
 _GRACE = 30  # seconds over the load's own time before wrk is given up
 
@@ -47,20 +49,34 @@ def wrk() -> str:
     return path
 
 
-def drive(url: str, scenario: str, phase: str, seconds: int) -> Load:
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Connections that send one request after the other, each with so long a pause between two, on average."""
+
+    connections: int = 16
+    pause_ms: int = 0
+
+
+BUSY = Callers()
+"""As many requests as there can be."""
+
+
+def drive(url: str, scenario: str, phase: str, seconds: int, callers: Callers = BUSY) -> Load:
     """Send a scenario's requests for so many whole seconds. Raises LoadFailed where any answer was not a success."""
-    threads = ("--threads", "1", "--connections", str(CONNECTIONS))
+    threads = ("--threads", "1", "--connections", str(callers.connections))
     command = [wrk(), *threads, "--duration", f"{seconds}s", "--timeout", f"{_TIMEOUT}s", "--script", str(_SCRIPT)]
-    try:
-        ended = subprocess.run(
-            [*command, url, "--", scenario, phase],
-            capture_output=True,
-            text=True,
-            timeout=seconds + _GRACE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise LoadFailed("wrk did not end") from error
+    with NamedTemporaryFile(prefix="mainstay-bench-") as tokens:
+        write_tokens(Path(tokens.name))
+        try:
+            ended = subprocess.run(
+                [*command, url, "--", scenario, phase, tokens.name, str(callers.pause_ms)],
+                capture_output=True,
+                text=True,
+                timeout=seconds + _GRACE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LoadFailed("wrk did not end") from error
     if ended.returncode:
         raise LoadFailed(f"wrk: {(ended.stderr or ended.stdout).strip()}")
     return read(ended.stdout)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import data
+from bench import data, pgbench
 from bench.conversation import WrongAnswer, converse
 from bench.load import Load, LoadFailed, drive
 from bench.machine import facts
 from bench.report import Results, Run
 from bench.scenarios import Scenario
 from bench.server import NotServing, Server, pin, serving
-from bench.subjects import Subject
+from bench.subjects import POSTGRESQL, Subject
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 
 # In the checkout: a system's folder for temporary files may be memory, where waiting for the disk costs nothing.
@@ -86,18 +86,35 @@ def postgres() -> Iterator[tuple[str, Path]]:
 
 def _turn(plan: Plan, round_: int, subject: Subject, place: _Place) -> list[Run]:
     """One subject's scenarios. Whatever goes wrong with it is a failed run, and the others go on."""
+    scenarios = [scenario for scenario in plan.scenarios if subject.answers(scenario.name)]
     database = data.copy(place.postgres)
     _say(f"round {round_ + 1} of {plan.rounds}: {subject.title}")
+    if subject is POSTGRESQL:
+        return [
+            Run(round_, subject.name, scenario.name, *_bare(plan, scenario, database, place)) for scenario in scenarios
+        ]
     try:
         with serving(subject, database, place.core, place.folder) as server:
-            converse(server.url)
+            converse(server.url, subject.answers)
             return [
                 Run(round_, subject.name, scenario.name, *_load(plan, scenario, server, database))
-                for scenario in plan.scenarios
+                for scenario in scenarios
             ]
     except (NotServing, WrongAnswer) as error:
         _say(f"  FAILED: {error}")
-        return [Run(round_, subject.name, scenario.name, None, str(error)) for scenario in plan.scenarios]
+        return [Run(round_, subject.name, scenario.name, None, str(error)) for scenario in scenarios]
+
+
+def _bare(plan: Plan, scenario: Scenario, database: str, place: _Place) -> tuple[Load | None, str]:
+    """The same without a server: whoever sends the statements has its core."""
+    try:
+        pgbench.drive(database, scenario.name, plan.warm_up, place.core, place.folder)
+        load = pgbench.drive(database, scenario.name, plan.seconds, place.core, place.folder)
+    except LoadFailed as error:
+        _say(f"  {scenario.title}: FAILED: {error}")
+        return None, str(error)
+    _say(f"  {scenario.title}: {load.rate:,.0f}/s")
+    return load, ""
 
 
 def _load(plan: Plan, scenario: Scenario, server: Server, database: str) -> tuple[Load | None, str]:

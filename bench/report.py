@@ -1,5 +1,6 @@
 """From single runs to tables. Pure."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -94,7 +95,7 @@ def targets(results: Results, scenarios: Sequence[Scenario]) -> tuple[str, bool]
 def _table(results: Results, subjects: Sequence[Subject], scenario: Scenario) -> list[str]:
     ratios = " | ".join(f"x {base}" for base in BASES)
     columns = f"| {scenario.title} | requests/s | lowest to highest | p50 ms | p99 ms | CPU us | {ratios} |"
-    rows = [_row(results, subject, scenario.name) for subject in subjects]
+    rows = [_row(results, subject, scenario.name) for subject in subjects if subject.answers(scenario.name)]
     return [columns, "|---|--:|--:|--:|--:|--:|" + "--:|" * len(BASES), *rows, ""]
 
 
@@ -108,7 +109,8 @@ def _row(results: Results, subject: Subject, scenario: str) -> str:
         return f"| {subject.title} | failed: {reason} |" + " |" * (4 + len(BASES))
     ratios = " | ".join(_ratio(results.ratio(subject.name, base, scenario)) for base in BASES)
     rates = f"{rate.median:,.0f} | {rate.lowest:,.0f} to {rate.highest:,.0f}"
-    return f"| {subject.title} | {rates} | {p50.median:.1f} | {p99.median:.1f} | {cpu.median:.0f} | {ratios} |"
+    time = "-" if math.isnan(cpu.median) else f"{cpu.median:.0f}"
+    return f"| {subject.title} | {rates} | {p50.median:.1f} | {p99.median:.1f} | {time} | {ratios} |"
 
 
 def _ratio(ratio: Spread | None) -> str:

@@ -4,7 +4,6 @@ import math
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,13 +32,29 @@ class Server:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Processor time that the process has used; NaN where the system does not tell."""
+        """Processor time that the process and its workers have used; NaN where the system does not tell."""
         try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return sum(_cpu_ticks(pid) for pid in self.processes()) / os.sysconf("SC_CLK_TCK")
         except OSError:
             return math.nan
-        user, system = fields[11:13]  # proc(5): fields 14 and 15, counted from behind the name
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mib(self) -> float:
+        """Of the process that serves, what is resident; NaN where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self.processes()[-1]}/status").read_text()
+        except OSError:
+            return math.nan
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def processes(self) -> list[int]:
+        """The process, then its workers. Raises OSError where the system does not tell."""
+        return [self.pid, *(int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
+
+def _cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]  # proc(5): fields 14 and 15, counted from behind the name
+    return int(user) + int(system)
 
 
 @contextmanager
@@ -49,10 +64,11 @@ def serving(subject: Subject, database_url: str, cores: set[int], folder: Path) 
     log_path = folder / f"{subject.name}.log"
     arguments = [argument.format(port=port) for argument in subject.arguments]
     # Nothing else of the caller's environment gets in: what is measured is what subjects.py says.
-    environment = {"PYTHONPATH": str(_ROOT), "DATABASE_URL": database_url, **subject.environment}
+    path = f"{_ROOT}{os.pathsep}{_ROOT / 'src'}"
+    environment = {"PYTHONPATH": path, "DATABASE_URL": database_url, **subject.environment}
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *arguments], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            [subject.python, *arguments], env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         pin(cores, process.pid)

@@ -1,7 +1,11 @@
 """What is measured: programs that serve the same data. A new one is a file in `baselines/`."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.callers import SECRET
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,30 +17,75 @@ class Subject:
     arguments: tuple[str, ...]
     """Of Python; `{port}` stands for the port to listen on. DATABASE_URL says where the data is."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    scenarios: Collection[str] = frozenset()
+    """What it answers, where that is not all."""
+    python: Path = Path(sys.executable)
+
+    def answers(self, scenario: str) -> bool:
+        """Whether it takes part."""
+        return not self.scenarios or scenario in self.scenarios
 
 
-def _baseline(name: str, title: str) -> Subject:
-    uvicorn = ("-m", "uvicorn", "--factory", "--no-access-log", "--log-level", "warning", "--port", "{port}")
-    return Subject(name, title, (*uvicorn, f"bench.baselines.{name}:create_app"))
+OTHERS_PYTHON = Path(__file__).parents[1] / ".venv-bench" / "bin" / "python"
+"""Of the environment with other frameworks, which bench/environment makes."""
+_FEW = frozenset({"order", "orders", "create"})
+_UVICORN = ("-m", "uvicorn", "--factory", "--no-access-log", "--log-level", "warning", "--port", "{port}")
 
+
+def _mainstay(name: str, title: str, *, relay: bool, scenarios: Collection[str] = frozenset()) -> Subject:
+    environment = {
+        "APP_ENV": "qa",  # a token is required, the access log is JSON
+        "SECRET_KEY": SECRET,
+        "RATE_LIMITS": "read=99999/second,write=99999/second,auth=99999/second",  # counted, and nobody refused
+        "RELAY": str(relay),
+    }
+    arguments = ("-m", "mainstay", "serve", "--host", "127.0.0.1", "--port", "{port}")
+    return Subject(name, title, arguments, environment, scenarios)
+
+
+CEILING = Subject(
+    "ceiling", "Starlette + asyncpg, nothing else (the ceiling)", (*_UVICORN, "bench.baselines.ceiling:create_app")
+)
+MAINSTAY = _mainstay("mainstay", "Mainstay, everything on", relay=False)
+
+POSTGRESQL = Subject(
+    "postgresql",
+    "PostgreSQL itself (pgbench, the ceiling's statements)",
+    (),  # nothing that serves: see pgbench.py
+    scenarios=frozenset({"order", "orders", "pet", "task", "tasks", "config", "create"}),
+)
 
 SUBJECTS = (
-    _baseline("ceiling", "Starlette + asyncpg, nothing else (the ceiling)"),
-    Subject(
-        "mainstay",
-        "Mainstay, everything on",
-        (
-            "-m",
-            "mainstay",
-            "serve",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "{port}",
-            "--services",
-            "pets,tasks,configs,orders",
-        ),
-        {"APP_ENV": "qa", "AUTH_MODE": "open", "RATE_LIMITS": "none"},  # qa: JSON access log
+    POSTGRESQL,
+    CEILING,
+    MAINSTAY,
+    _mainstay(
+        "mainstay-relay",
+        "Mainstay, and in the same process the relay that publishes the events",
+        relay=True,
+        scenarios=frozenset({"confirm", "create"}),
     ),
-    _baseline("template", "FastAPI + AsyncSession ORM + response_model (the usual template)"),
+    Subject(
+        "template",
+        "FastAPI + AsyncSession ORM + response_model (the usual template)",
+        (*_UVICORN, "bench.baselines.template:create_app"),
+    ),
+    Subject(
+        "litestar",
+        "Litestar + AsyncSession ORM",
+        (*_UVICORN, "bench.baselines.litestar_orm:create_app"),
+        scenarios=_FEW,
+        python=OTHERS_PYTHON,
+    ),
+    Subject(
+        "django",
+        "Django REST framework, gunicorn with 16 threads",
+        (
+            *("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "1", "--threads", "16"),
+            "django.core.wsgi:get_wsgi_application()",
+        ),
+        {"DJANGO_SETTINGS_MODULE": "bench.baselines.django_rest.settings"},
+        scenarios=_FEW,
+        python=OTHERS_PYTHON,
+    ),
 )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm.exc import StaleDataError
 
 from bench.baselines.cursor import make_cursor, read_cursor
-from bench.baselines.template.models import Configuration, IdempotencyKey, Order, Outbox, Pet, Task
+from bench.baselines.models import Configuration, IdempotencyKey, Order, Outbox, Pet, Task
 from bench.baselines.template.schemas import (
     ConfigurationOut,
     OrderConfirm,

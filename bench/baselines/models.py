@@ -1,4 +1,4 @@
-"""The tables, as ORM models. Mainstay's migrations make them; the models name what is used here."""
+"""The tables, as models of SQLAlchemy's ORM. Mainstay's migrations make them; the models name what is used here."""
 
 from datetime import date, datetime
 from typing import Any
