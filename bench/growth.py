@@ -20,6 +20,7 @@ import asyncpg
 from bench import data
 from bench.callers import BIG, SECRET, token
 from bench.conversation import WrongAnswer
+from bench.finding import Finding, exit_code
 from bench.measure import cores, postgres
 from bench.server import NotServing, pin, serving
 from bench.subjects import MAINSTAY
@@ -79,7 +80,26 @@ def main() -> int:
     except (NotServing, WrongAnswer) as error:
         sys.exit(str(error))
     print(table(options.orders, times))
-    return 0 if all(ratio(pairs) <= LIMIT for pairs in times.values()) else 1
+    return exit_code(findings(options.orders, times))
+
+
+def find(*, long: bool) -> list[Finding]:
+    """Measure."""
+    orders = 10_000_000 if long else 1_000_000
+    return findings(orders, _measure(orders, 500))
+
+
+def findings(orders: int, times: Times) -> list[Finding]:
+    """Against what is promised."""
+    return [
+        Finding(
+            f"{kind}, beside {orders:,} orders of 1,000 tenants",
+            f"within {LIMIT} times of beside {FEW:,}",
+            "{1:.2f} ms, {0:.2f} there: {2:.2f} times".format(*medians(pairs), ratio(pairs)),
+            ratio(pairs) <= LIMIT,
+        )
+        for kind, pairs in times.items()
+    ]
 
 
 def _measure(orders: int, requests: int) -> Times:

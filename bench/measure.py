@@ -19,7 +19,7 @@ from bench.subjects import POSTGRESQL, Subject
 from mainstay.kernel.db.embedded import EmbeddedPostgres
 
 # In the checkout: a system's folder for temporary files may be memory, where waiting for the disk costs nothing.
-_DATA = Path(__file__).with_name(".data")
+DATA = Path(__file__).with_name(".data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +74,8 @@ def cores() -> tuple[set[int], set[int]]:
 @contextmanager
 def postgres() -> Iterator[tuple[str, Path]]:
     """A server of our own: its URL, and a folder for this run. Both are gone afterwards."""
-    _DATA.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=_DATA, prefix="run-") as name:
+    DATA.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=DATA, prefix="run-") as name:
         folder = Path(name)
         server = EmbeddedPostgres(folder / "postgres", durable=True)
         try:

@@ -3,25 +3,30 @@
 import argparse
 import asyncio
 import math
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
 import asyncpg
 
+from bench.finding import Finding, exit_code, table
+from bench.measure import postgres
+from bench.server import free_port
 from mainstay.kernel.core.events import Event
-from mainstay.kernel.core.sink import Message, Outcome, Refused
+from mainstay.kernel.core.sink import Message, Outcome, Refused, Unusable
 from mainstay.kernel.core.unit import Reply
-from mainstay.kernel.db.embedded import EmbeddedPostgres
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.migrations import up
 from mainstay.kernel.db.notify import Notifier
 from mainstay.kernel.db.relay.relay import Relay
 from mainstay.kernel.db.unit import PostgresUnit
+from mainstay.kernel.sinks.nats import NatsSink
 
 _PAYLOAD = '{"id": 7, "name": "Mittens", "species": "cat", "age_years": 2, "status": "available", "version": 1}'
 _FILL = """
@@ -30,6 +35,12 @@ SELECT '', gen_random_uuid(), 'pet', $2 || n % $3, n / $3 + 1, 'pet.updated', $4
 FROM generate_series(0, $1 - 1) AS n ORDER BY n
 """
 _EMPTY = "TRUNCATE outbox, outbox_sinks, outbox_deliveries"
+EVENTS = 30_000
+"""A second, from a backlog into a sink that does nothing."""
+NATS = 5_000
+"""A second, into NATS."""
+PUBLISHED = 5.0
+"""Milliseconds from a commit until its event is with the sink, for half of them."""
 _REFUSED = "held "
 _OTHERS = "pet-"
 
@@ -135,40 +146,96 @@ async def _started(relay: Relay) -> AsyncIterator[None]:
         yield
 
 
-async def measure(url: str, events: int, rate: int, seconds: int) -> None:
-    """Print every figure."""
+async def measure(url: str, events: int, rate: int, seconds: int) -> list[Finding]:
+    """Every figure."""
     await up(url)
-    _, rate_alone = await drain(url, events, held=False)
-    print(f"backlog of {events:,} events of 1,000 aggregates: {rate_alone:,.0f} published/s")
-    passed, rate_behind = await drain(url, events, held=True)
-    print(
-        f"the same behind {events:,} of one that is refused: {rate_behind:,.0f}/s; those are passed at {passed:,.0f}/s"
-    )
-    for local in (True, False):
+    _, alone = await drain(url, events, held=False)
+    passed, behind = await drain(url, events, held=True)
+    found = [
+        _throughput(f"relay, a backlog of {events:,} events of 1,000 aggregates", EVENTS, alone),
+        _throughput(f"the same behind {events:,} of one that is refused (passed at {passed:,.0f}/s)", EVENTS, behind),
+        await to_nats(url, events // 4),
+    ]
+    for local, way in ((True, "in the same process"), (False, "by NOTIFY")):
         await _execute(url, _EMPTY)
-        found = await latency(url, rate, seconds, local=local)
-        p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
-        way = "in the same process" if local else "by NOTIFY"
-        print(
-            f"commit to publish at {rate}/s, woken {way}: p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {found[-1]:.1f} ms"
-        )
+        late = await latency(url, rate, seconds, local=local)
+        p50, p99 = statistics.median(late), late[int(len(late) * 0.99)]
+        what = f"commit to publish at {rate}/s, the relay woken {way}, p50"
+        told = f"{p50:.1f} ms (p99 {p99:.1f}, the latest {late[-1]:.1f})"
+        found.append(Finding(what, f"{PUBLISHED:g} ms", told, p50 <= PUBLISHED))
+    return found
 
 
-def main() -> None:
-    """Measure on a fresh, durable server."""
+async def to_nats(url: str, events: int) -> Finding:
+    """A backlog into NATS JetStream on the disk of this machine; needs `nats-server` (scripts/install-brokers)."""
+    what = f"relay, {events:,} events into NATS JetStream"
+    program = shutil.which("nats-server")
+    if program is None:
+        return Finding(what, f"{NATS:,} events a second", "nats-server is missing: scripts/install-brokers", None)
+    await _execute(url, _EMPTY)
+    await _execute(url, _FILL, events, _OTHERS, 1000, _PAYLOAD)
+    with _nats(program) as url_of_nats:
+        sink = NatsSink([url_of_nats], "bench", "BENCH")
+        await _until_ready(sink)
+        await Relay(url, [sink]).run_once()  # finds that there is no stream: what comes next makes it
+        began = time.perf_counter()
+        counts = await Relay(url, [sink]).run_once()
+        seconds = time.perf_counter() - began
+    if counts is None or counts.taken != events:
+        raise SystemExit(f"not all of {events} events were published: {counts}")
+    return _throughput(what, NATS, events / seconds)
+
+
+@contextmanager
+def _nats(program: str) -> Iterator[str]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as folder:
+        where = ("-a", "127.0.0.1", "-p", str(port), "-sd", folder, "-l", f"{folder}/log")
+        server = subprocess.Popen([program, "-js", *where])
+        try:
+            yield f"nats://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+async def _until_ready(sink: NatsSink) -> None:
+    for _ in range(100):
+        try:
+            await sink.check(["pet"])
+        except Unusable:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise SystemExit("nats-server does not start")
+
+
+def _throughput(what: str, target: int, rate: float) -> Finding:
+    return Finding(what, f"{target:,} events a second", f"{rate:,.0f}", rate >= target)
+
+
+def run(events: int, rate: int = 200, seconds: int = 10) -> list[Finding]:
+    """On a fresh, durable server."""
+    with postgres() as (url, _):
+        return asyncio.run(measure(url, events, rate, seconds))
+
+
+def find(*, long: bool) -> list[Finding]:
+    """Measure."""
+    return run(200_000, seconds=10 if long else 5)
+
+
+def main() -> int:
+    """Measure and print. Returns 0 where nothing is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.relay", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000, help="in the backlog (%(default)s)")
     parser.add_argument("--rate", type=int, default=200, help="commits a second (%(default)s)")
     parser.add_argument("--seconds", type=int, default=10, help="that these take (%(default)s)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as folder:
-        server = EmbeddedPostgres(Path(folder, "postgres"))
-        url = server.start()
-        try:
-            asyncio.run(measure(url, options.events, options.rate, options.seconds))
-        finally:
-            server.stop()
+    found = run(options.events, options.rate, options.seconds)
+    print(table(found))
+    return exit_code(found)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bench.finding import Finding
 from bench.load import Load
 from bench.scenarios import Scenario
 from bench.subjects import Subject
@@ -79,17 +80,16 @@ def tables(results: Results, subjects: Sequence[Subject], scenarios: Sequence[Sc
     return "\n".join(line for scenario in scenarios for line in _table(results, subjects, scenario))
 
 
-def targets(results: Results, scenarios: Sequence[Scenario]) -> tuple[str, bool]:
-    """What Mainstay had to reach and did, in Markdown, and whether all that was measured is reached."""
-    lines, reached = [], True
+def targets(results: Results, scenarios: Sequence[Scenario]) -> list[Finding]:
+    """What Mainstay has to reach, and what of it was measured."""
+    found = []
     for scenario in scenarios:
         for base, target in scenario.targets.items():
             ratio = results.ratio("mainstay", base, scenario.name)
             if ratio:
-                reached &= ratio.median >= target
-                verdict = "reached" if ratio.median >= target else "MISSED"
-                lines.append(f"- {scenario.title}: {ratio.median:.2f} x {base}, target {target}: {verdict}\n")
-    return "".join(lines), reached
+                reached = ratio.median >= target
+                found.append(Finding(scenario.title, f"{target:g} x {base}", f"{ratio.median:.2f}", reached))
+    return found
 
 
 def _table(results: Results, subjects: Sequence[Subject], scenario: Scenario) -> list[str]:

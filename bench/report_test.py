@@ -67,14 +67,23 @@ def test_every_row_has_as_many_cells_as_the_heading() -> None:
 @pytest.mark.parametrize(("rate", "reached"), [(600, True), (500, True), (499, False), (100, False)])
 def test_targets_are_held_against_the_median_ratio(rate: float, *, reached: bool) -> None:
     results = Results([run(0, "ceiling", 1000), run(0, "mainstay", rate), run(0, "template", 200)])
-    text, all_reached = targets(results, [GET])
-    assert all_reached is reached
-    assert ("MISSED" in text) is not reached
+    against_ceiling, against_template = targets(results, [GET])
+    assert against_ceiling.reached is reached
+    assert against_template.reached is (rate >= 400)
 
 
 def test_a_target_whose_base_failed_is_not_told_as_reached() -> None:
-    text, _ = targets(Results([failed(0, "ceiling"), run(0, "mainstay", 600)]), [GET])
-    assert text == ""
+    assert targets(Results([failed(0, "ceiling"), run(0, "mainstay", 600)]), [GET]) == []
+
+
+def test_a_subject_stands_in_the_tables_of_what_it_answers() -> None:
+    few = Subject("few", "Few", (), scenarios={"other"})
+    assert "Few" not in tables(Results([run(0, "ceiling", 1000)]), [*SUBJECTS, few], [GET])
+
+
+def test_a_time_that_nobody_measured_is_no_number() -> None:
+    bare = Run(0, "ceiling", "get", Load(requests=10, seconds=1, p50_ms=1, p99_ms=2))
+    assert "| 2.0 | - |" in tables(Results([bare]), SUBJECTS, [GET])
 
 
 def test_everyone_runs_first_once() -> None:

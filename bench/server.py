@@ -38,13 +38,13 @@ class Server:
         except OSError:
             return math.nan
 
-    def memory_mib(self) -> float:
+    def memory_mb(self) -> float:
         """Of the process that serves, what is resident; NaN where the system does not tell."""
         try:
             status = Path(f"/proc/{self.processes()[-1]}/status").read_text()
         except OSError:
             return math.nan
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
 
     def processes(self) -> list[int]:
         """The process, then its workers. Raises OSError where the system does not tell."""
@@ -60,7 +60,7 @@ def _cpu_ticks(pid: int) -> int:
 @contextmanager
 def serving(subject: Subject, database_url: str, cores: set[int], folder: Path) -> Iterator[Server]:
     """Run the subject. Raises NotServing."""
-    port = _free_port()
+    port = free_port()
     log_path = folder / f"{subject.name}.log"
     arguments = [argument.format(port=port) for argument in subject.arguments]
     # Nothing else of the caller's environment gets in: what is measured is what subjects.py says.
@@ -85,7 +85,8 @@ def pin(cores: set[int], pid: int = 0) -> None:
         os.sched_setaffinity(pid, cores)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
