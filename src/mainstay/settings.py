@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mainstay.kernel.core.rates import Group, Rate, parse_rates
 from mainstay.kernel.sinks.signature import signing_keys
-from mainstay.kernel.sinks.webhook import webhook_url
 
 AppEnv = Literal["dev", "test", "qa", "prod"]
 AuthMode = Literal["open", "required"]
@@ -165,6 +164,8 @@ class Settings(BaseSettings):
     @classmethod
     def _url_of_a_webhook(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None:
+            from mainstay.kernel.sinks.webhook import webhook_url  # noqa: PLC0415 - 50 ms, for who has one
+
             webhook_url(url.get_secret_value())
         return url
 

@@ -18,11 +18,12 @@ from mainstay.kernel.ops.logging import configure_logging
 from mainstay.kernel.sinks import from_extra
 from mainstay.kernel.sinks.log import LogSink
 from mainstay.kernel.sinks.signature import signing_keys
-from mainstay.kernel.sinks.webhook import WebhookSink
 from mainstay.settings import Settings
 
 
 def _webhook(settings: Settings) -> Sink:
+    from mainstay.kernel.sinks.webhook import WebhookSink  # with its HTTP client, 50 ms of a start
+
     url = _needed("webhook", WEBHOOK_URL=settings.webhook_url)
     return WebhookSink(url, signing_keys(_needed("webhook", WEBHOOK_SECRET=settings.webhook_secret)))
 

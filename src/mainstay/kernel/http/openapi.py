@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from mainstay.kernel.http.bounds import say_bounds
 from mainstay.kernel.http.contract import REQUEST_ID, limited
-from mainstay.kernel.http.errors import ProblemResponse
+from mainstay.kernel.http.errors import ErrorResponse, ProblemResponse
 from mainstay.kernel.http.rate_limits import RateLimits
 from mainstay.kernel.http.unit import UnitRoute
 
@@ -40,9 +40,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         for name in _OF_FASTAPI:
             schemas.pop(name, None)
-        schemas["ProblemResponse"] = ProblemResponse.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas["ProblemResponse"].pop("$defs", None)
-        schemas["FieldError"] = ProblemResponse.model_json_schema()["$defs"]["FieldError"]
+        for model in (ErrorResponse, ProblemResponse):
+            described = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**described.pop("$defs", {}), model.__name__: described}
         _tell_limits(app, schema["paths"])
         for item in schema["paths"].values():
             for operation in item.values():

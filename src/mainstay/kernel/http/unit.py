@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi.dependencies.utils import get_dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.background import BackgroundTasks
@@ -59,14 +58,14 @@ class UnitRoute(APIRoute):
         self.contract = contract_of(endpoint)
         method = next(iter(options["methods"]))
         extra = options.get("openapi_extra") or {}  # names a body where the endpoint reads it by itself
-        has_body = bool(get_dependant(path=path, call=endpoint).body_params) or "requestBody" in extra
-        described = responses(self.contract, method, options.get("status_code") or 200, has_body=has_body)
         model = options.get("response_model")
         options["response_description"] = (isinstance(model, type) and model.__doc__) or "Done."
-        options["responses"] = {**described, **(options.get("responses") or {})}
         options["operation_id"] = endpoint.__name__  # what a generated client calls its function
         options["openapi_extra"] = {**extra, "parameters": header_parameters(self.contract, method)}
         super().__init__(path, endpoint, **options)
+        has_body = self.body_field is not None or "requestBody" in extra
+        described = responses(self.contract, method, self.status_code or 200, has_body=has_body)
+        self.responses = {**described, **self.responses}
         self._is_read = method == "GET"
         self.action: Group = "read" if self._is_read else "write"
         self.group = (self.contract.limited or self.action) if self.contract.counted else None
