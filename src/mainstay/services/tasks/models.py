@@ -39,6 +39,8 @@ class TaskRow(Base):
         Index("tasks_status_priority_idx", "status", text("priority DESC"), "created_at", "id"),
         Index("tasks_assignee_priority_idx", "assignee", text("priority DESC"), "created_at", "id"),
         Index("tasks_due_date_idx", "due_date", "created_at", "id"),
+        # SQLite takes no NULLS in an index, and its few tasks need none
+        Index("tasks_due_date_desc_idx", text("due_date DESC NULLS LAST"), "created_at", "id").ddl_if("postgresql"),
         Index("tasks_updated_at_idx", text("updated_at DESC"), "created_at", "id"),
         Index("tasks_created_at_idx", "created_at", "id"),
     )
