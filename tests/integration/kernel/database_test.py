@@ -216,7 +216,7 @@ async def test_one_of_two_transactions_that_wait_for_each_other_is_unavailable(
             await both_hold_one.wait()
             await connection.fetch_one(lock, {"id": second})
 
-    await database.engine.dispose()  # the next connections have the new setting
+    await database._idle.close()  # the next connections have the new setting
     ended = await asyncio.gather(lock_both(1, 2), lock_both(2, 1), return_exceptions=True)
     assert {type(end) for end in ended} <= {type(None), Unavailable}
     failed = [end for end in ended if isinstance(end, Unavailable)]

@@ -1,20 +1,17 @@
-"""The handle on PostgreSQL: one engine, one pool, statements without BEGIN and COMMIT around them."""
+"""The handle on PostgreSQL: one pool of connections, statements without BEGIN and COMMIT around them."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from types import MappingProxyType, coroutine
+from types import MappingProxyType
 from typing import Any, Self
 from weakref import WeakSet
 
 import asyncpg
 from prometheus_client import CollectorRegistry
-from sqlalchemy.exc import MissingGreenlet
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import PoolProxiedConnection
 
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.statements import Statement, Values
@@ -105,33 +102,14 @@ class Database:
         self._pool_min = pool_min
         self._timeouts = timeouts or Timeouts()
         self._opened: WeakSet[asyncpg.Connection] = WeakSet()
-        # Fair, unlike the pool's own queue, and bounds the wait. All connections are first come, first served, but for
-        # the shares: see `share`.
+        self._idle = Idle()
+        # How many connections there are at most. All are first come, first served, but for the shares: see `share`.
         self._slots: Slots = (asyncio.Semaphore(pool_max),)
         self._share = max(1, pool_max - max(1, pool_max // 5))
         self._listeners: list[Callable[[], None]] = []
         self._metrics = metrics or DatabaseMetrics(CollectorRegistry())
         self._pool_metrics = self._metrics.pool("main", pool_max)
         self._seconds = self._metrics.seconds("kernel")
-        self.engine: AsyncEngine = create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=self._connecting,
-            isolation_level="AUTOCOMMIT",
-            pool_reset_on_return=None,  # nothing of a statement stays on its connection
-            pool_size=pool_max,
-            max_overflow=0,
-        )
-
-    @coroutine
-    def _connecting(self) -> Generator[Any, Any, asyncpg.Connection]:
-        """As `_connect`, but may be left unawaited, of which a coroutine warns: `_checkout` may have no greenlet.
-
-        Raises Unavailable, which SQLAlchemy lets through: around the driver's errors it puts its own from 2.1 on.
-        """
-        try:
-            return (yield from self._connect().__await__())
-        except _AWAY as error:
-            raise Unavailable(original_error=error) from error
 
     async def _connect(self) -> asyncpg.Connection:
         milliseconds = {
@@ -166,9 +144,10 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         """Close all connections. A server that hangs answers no good-bye: after a moment they are cut off."""
+        self._idle.is_over = True
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await self.engine.dispose()
+                await self._idle.close()
         except TimeoutError:
             for connection in self._opened:
                 connection.terminate()
@@ -215,7 +194,9 @@ class Database:
 
     def connection(self) -> "Lease":
         """Lend a connection for a block: `async with database.connection() as connection`."""
-        return Lease(self.engine, self._slots, self._timeouts.pool_wait, self._pool_metrics, self._seconds)
+        return Lease(
+            self._idle, self._connect, self._slots, self._timeouts.pool_wait, self._pool_metrics, self._seconds
+        )
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -224,13 +205,50 @@ class Database:
             yield connection
 
 
+class Idle:
+    """Connections that are open and not lent; the one that came back last is lent first."""
+
+    def __init__(self) -> None:
+        self._connections: list[asyncpg.Connection] = []
+        self.is_over = False
+
+    def take(self) -> asyncpg.Connection | None:
+        """One, if there is any; those that the server has closed meanwhile are dropped on the way."""
+        while self._connections:
+            connection = self._connections.pop()
+            if not connection.is_closed():
+                return connection
+        return None
+
+    def give_back(self, connection: asyncpg.Connection) -> None:
+        """Keep it for the next, if there can be one."""
+        if self.is_over:
+            connection.terminate()
+        else:
+            self._connections.append(connection)
+
+    async def close(self) -> None:
+        """Say good-bye on all of them."""
+        while self._connections:
+            await self._connections.pop().close()
+
+
 class Lease:
     """A connection on loan: waits its turn, gives back what is sound, throws away what may not be."""
 
-    __slots__ = ("_began", "_engine", "_metrics", "_pooled", "_seconds", "_slots", "_wait")
+    __slots__ = ("_began", "_connect", "_driver", "_idle", "_metrics", "_seconds", "_slots", "_wait")
 
-    def __init__(self, engine: AsyncEngine, slots: Slots, wait: float, metrics: PoolMetrics, seconds: Observer) -> None:
-        self._engine = engine
+    def __init__(  # noqa: PLR0913, PLR0917 - all that the database has, handed on
+        self,
+        idle: Idle,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        slots: Slots,
+        wait: float,
+        metrics: PoolMetrics,
+        seconds: Observer,
+    ) -> None:
+        self._idle = idle
+        self._connect = connect
         self._slots = slots
         self._wait = wait
         self._metrics = metrics
@@ -244,14 +262,14 @@ class Lease:
             for slot in self._slots:
                 await slot.acquire()
         try:
-            self._pooled = await self._checkout()
+            self._driver = self._idle.take() or await self._connect()
         except BaseException as error:
             _release(self._slots)
             _raise_unavailable(error)
             raise
         self._metrics.in_use.inc()
         self._began = time.perf_counter()
-        return Connection(self._pooled.driver_connection)
+        return Connection(self._driver)
 
     async def _wait_for_slots(self) -> None:
         taken: Slots = ()
@@ -270,29 +288,15 @@ class Lease:
         finally:
             self._metrics.waiting.dec()
 
-    async def _checkout(self) -> PoolProxiedConnection:
-        """A pooled connection that is open; those that the server has closed meanwhile are dropped on the way."""
-        while True:
-            try:
-                # without the greenlet that only making a connection needs: 13 us, else 29 (engine.connect: 76)
-                pooled = self._engine.pool.connect()
-            except MissingGreenlet:  # there is none to take: make one
-                pooled = await self._engine.raw_connection()
-            if not pooled.driver_connection.is_closed():  # type: ignore[union-attr]
-                return pooled
-            pooled.invalidate()
-            pooled.close()
-
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Give the connection back. Raises Unavailable in place of the driver's word for it."""
         self._seconds.observe(time.perf_counter() - self._began)
         self._metrics.in_use.dec()
-        try:
-            if isinstance(error, _BROKEN):
-                self._pooled.invalidate()
-            self._pooled.close()
-        finally:
-            _release(self._slots)
+        if isinstance(error, _BROKEN):
+            self._driver.terminate()
+        else:
+            self._idle.give_back(self._driver)
+        _release(self._slots)
         _raise_unavailable(error)
 
 

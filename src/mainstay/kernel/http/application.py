@@ -12,6 +12,7 @@ from mainstay.kernel.http.auth import NO_TOKENS, Guard
 from mainstay.kernel.http.boundary import Boundary
 from mainstay.kernel.http.contract import Need
 from mainstay.kernel.http.cors import Cors
+from mainstay.kernel.http.dispatch import Dispatch
 from mainstay.kernel.http.docs import mount_docs
 from mainstay.kernel.http.limits import Limits
 from mainstay.kernel.http.openapi import document
@@ -38,7 +39,7 @@ class Application(FastAPI):
         They turn exceptions into answers, which the boundary and the route class do, and close `yield` dependencies,
         which there are none of.
         """
-        app: ASGIApp = self.router
+        app: ASGIApp = Dispatch(self.router)
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
         return app
