@@ -13,8 +13,8 @@ def upgrade() -> None:
     """Build it beside the writes; one that was left half built is built anew."""
     with op.get_context().autocommit_block():
         op.drop_index(_NAME, "tasks", postgresql_concurrently=True, if_exists=True)
-        columns = [sa.text("due_date DESC NULLS LAST"), "created_at", "id"]
-        op.create_index(_NAME, "tasks", columns, postgresql_concurrently=True, if_not_exists=True)
+        latest = sa.text("due_date DESC NULLS LAST")
+        op.create_index(_NAME, "tasks", [latest, "created_at", "id"], postgresql_concurrently=True, if_not_exists=True)
 
 
 def downgrade() -> None:
