@@ -116,5 +116,8 @@ httplint: setup ## answers of every service as httplint, which REDbot goes by, j
 lint-openapi: setup ## the document under the rules of Spectral, of OWASP and of Redocly
 	@$(RUN) scripts/lint-openapi/run
 
+tis: setup ## bring docs/TIS.md up to the code: its pictures of the rooms, the lines that its links lead to
+	@$(RUN) python scripts/tis.py
+
 lock: ## bring requirements.lock up to pyproject.toml; pins that still fit stay
 	@scripts/lock

@@ -16,7 +16,9 @@ import pytest
 from mainstay.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob(".ai/*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")]
+)
 NOT_RUN = {
     'docker build --tag mainstay --build-arg REVISION="$(git rev-parse HEAD)" .': "scripts/image-test does",
     "scripts/image-test": "needs an engine or root; the workflow runs it",
