@@ -33,6 +33,9 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 OPERATED = ("Backup and restore", "Doctor", "Demo data", "When something is wrong")
 """Its sections whose commands are run."""
 
+WITH_CALLS = (ROOT / "README.md", ROOT / "docs" / "tour.md")
+"""Documents whose calls are made, and the answers compared."""
+
 ADDRESS = "http://127.0.0.1:8000"
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ULID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
@@ -66,10 +69,11 @@ def calls(document: Path) -> list[tuple[Block, Block]]:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_calls_of_the_readme_are_answered_as_it_shows(serve: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("document", WITH_CALLS, ids=lambda path: path.stem)
+def test_the_calls_are_answered_as_it_is_shown(serve: Callable[..., Any], document: Path) -> None:
     server = serve()
-    shown = calls(ROOT / "README.md")
-    assert len(shown) >= 6
+    shown = calls(document)
+    assert len(shown) >= 2
     for call, answer in shown:
         command = ["bash", "-euc", call.text.replace(ADDRESS, server.url)]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -114,7 +118,7 @@ def test_the_commands_of_an_operator_work_as_they_stand(heading: str, database_u
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_shell_block_is_tried_out_or_excused(document: Path) -> None:
-    called = {call for call, _ in calls(document)} if document == ROOT / "README.md" else set()
+    called = {call for call, _ in calls(document)} if document in WITH_CALLS else set()
     if document == OPERATIONS:
         called |= {block for heading in OPERATED for block in commands(heading)}
     for block in filter(is_shell, blocks(document)):
