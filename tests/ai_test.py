@@ -19,6 +19,7 @@ WORDS = {
     "class PetNotFound(NotFound)": "as in services/pets/domain.py",
     "main": "the branch",
     "mainstay new service": "a command",
+    "mainstay migrate new": "a command",
     "noqa": "a mark of ruff's",
     "TypedDict": "Python's",
     ".env": "is never there",
