@@ -4,14 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 from mainstay.kernel.core.errors import StartupError, Unavailable
 from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
-from mainstay.kernel.db.models import Base
+from mainstay.kernel.db.models import Base, Tables
 from mainstay.kernel.ops.database_metrics import DatabaseMetrics
 from mainstay.services.configs import migrations as configs_migrations
 from mainstay.settings import Settings
@@ -20,8 +19,12 @@ logger = logging.getLogger(__name__)
 
 PENDING = "pending: run `mainstay migrate up`"
 
-TABLES = Base.metadata
-"""All tables that have models: importing the services, as the package does, has put them into it."""
+
+def tables() -> Tables:
+    """All tables that have models: each service brings its own."""
+    from mainstay.app import services  # noqa: F401 - is that
+
+    return Base.metadata
 
 
 class Migrations(NamedTuple):
@@ -33,7 +36,7 @@ class Migrations(NamedTuple):
 
 
 MIGRATIONS = {
-    "models": Migrations(migrations.up, migrations.status, partial(migrations.verify, metadata=TABLES)),
+    "models": Migrations(migrations.up, migrations.status, lambda url: migrations.verify(url, tables())),
     "configs": Migrations(
         lambda url: asyncio.to_thread(configs_migrations.up, url),
         lambda url: asyncio.to_thread(configs_migrations.status, url),

@@ -213,7 +213,7 @@ def _schema(server: "Server") -> str:
 
 def ours() -> frozenset[str]:
     """The tables and sequences of this release; a test compares them with a migrated database."""
-    from mainstay.app.database import TABLES
+    from mainstay.app.database import tables
 
     others = ("applications", "configurations", "outbox_position_seq", "outbox_seq_seq", "pets_id_seq", "tasks_id_seq")
-    return frozenset({*TABLES.tables, *BOOKKEEPING, *others})
+    return frozenset({*tables().tables, *BOOKKEEPING, *others})

@@ -184,11 +184,11 @@ def migrate_new(
     message: Annotated[str, typer.Argument(help="What it does, in a few words: its name.", show_default=False)],
 ) -> None:
     """Write the migration from the database, which has to be current, to the models. Read it before you commit it."""
-    from mainstay.app.database import TABLES
+    from mainstay.app.database import tables
     from mainstay.kernel.db.migrations import new_revision
 
     async def write(url: str) -> Path:
-        return await new_revision(url, TABLES, message)
+        return await new_revision(url, tables(), message)
 
     typer.echo(on_database(write))
 

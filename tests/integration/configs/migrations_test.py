@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mainstay.app.database import MIGRATIONS, TABLES
+from mainstay.app import database
 from mainstay.kernel.db import migrations as alembic
 from mainstay.kernel.db.migrations import DatabaseAheadError, MigrationError, Status
 from mainstay.services.configs import migrations
@@ -245,14 +245,14 @@ async def test_it_is_current_when_the_last_is_applied(database_url: str, session
 async def test_alembic_leaves_these_tables_alone(
     database_url: str, session: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    for kind in MIGRATIONS.values():
+    for kind in database.MIGRATIONS.values():
         await kind.up(database_url)
     assert {"applications", "configurations", "migrations"} <= await tables(session)
-    assert {"applications", "configurations", "migrations"} & set(TABLES.tables) == set()
-    assert await alembic.verify(database_url, TABLES) == []
+    assert {"applications", "configurations", "migrations"} & set(database.tables().tables) == set()
+    assert await alembic.verify(database_url, database.tables()) == []
 
     shutil.copytree(alembic.LOCATION, tmp_path / "copy")
-    written = await alembic.new_revision(database_url, TABLES, "nothing", location=tmp_path / "copy")
+    written = await alembic.new_revision(database_url, database.tables(), "nothing", location=tmp_path / "copy")
     text = written.read_text()
     assert "applications" not in text
     assert "drop" not in text

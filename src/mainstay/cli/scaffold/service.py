@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from mainstay.app.database import TABLES
+from mainstay.app.database import tables
 from mainstay.cli.scaffold.checkout import Checkout, CheckoutError
 from mainstay.cli.scaffold.fields import parse
 from mainstay.cli.scaffold.naming import names
@@ -47,7 +47,7 @@ def to_add(checkout: Checkout, plan: Plan) -> Changes:
     plural = plan.names.plural
     if plural in SERVICES:
         raise CheckoutError(f"There is a service {plural} already.")
-    if plural in TABLES.tables or plural in CONFIGS_TABLES:
+    if plural in tables().tables or plural in CONFIGS_TABLES:
         raise CheckoutError(f"There is a table {plural} already: choose another name.")
     for path in (_package(plural), _tests(plural)):
         if checkout.exists(path):

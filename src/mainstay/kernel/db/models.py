@@ -20,6 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+Tables = MetaData
+"""What all tables together are."""
+
 
 class Base(DeclarativeBase):
     """Names every constraint, because violations are told apart by name and migrations address them by it."""
