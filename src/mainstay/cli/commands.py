@@ -185,7 +185,13 @@ def migrate_new(
 ) -> None:
     """Write the migration from the database, which has to be current, to the models. Read it before you commit it."""
     from mainstay.app.database import tables
+    from mainstay.cli.scaffold.checkout import Checkout, CheckoutError
     from mainstay.kernel.db.migrations import new_revision
+
+    try:
+        Checkout.of_this_program()
+    except CheckoutError as error:
+        fail(str(error))
 
     async def write(url: str) -> Path:
         return await new_revision(url, tables(), message)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from mainstay import __version__
 from mainstay.cli import app
+from mainstay.kernel.db.migrations import revisions
 
 COMMANDS = [
     (),
@@ -29,6 +30,7 @@ COMMANDS = [
     ("migrate", "up"),
     ("migrate", "status"),
     ("migrate", "verify"),
+    ("migrate", "new"),
     ("relay",),
     ("outbox",),
     ("outbox", "stats"),
@@ -37,6 +39,10 @@ COMMANDS = [
     ("outbox", "purge"),
     ("users",),
     ("users", "create-admin"),
+    ("new",),
+    ("new", "service"),
+    ("remove",),
+    ("remove", "service"),
 ]
 NOWHERE = "postgresql://user:hunter2@127.0.0.1:1/nowhere"  # nothing listens on port 1
 
@@ -96,7 +102,7 @@ def test_every_command_has_a_help(mainstay: Run, command: tuple[str, ...], optio
     assert (result.returncode, result.stderr) == (0, "")
     assert f"Usage: {' '.join(('mainstay', *command))} " in result.stdout
     assert "--help" in result.stdout
-    if command not in {(), ("migrate",), ("outbox",), ("users",)}:  # these list their commands
+    if command not in {(), ("migrate",), ("outbox",), ("users",), ("new",), ("remove",)}:  # these list their commands
         _, _, examples = result.stdout.partition("Example")
         assert f"mainstay {' '.join(command)}" in examples
 
@@ -196,6 +202,13 @@ def test_a_server_without_its_database_says_so_and_ends(mainstay_process: Run, a
     (line,) = said(result)
     assert "DATABASE_URL" in line
     assert "Cannot start" in result.stdout
+
+
+def test_a_migration_begins_at_a_database_that_is_current(mainstay: Run, empty_database_url: str) -> None:
+    before = revisions()
+    refused = mainstay("migrate", "new", "Paint pets", DATABASE_URL=empty_database_url)
+    assert (refused.returncode, refused.stdout, revisions()) == (2, "", before)
+    assert "not up to date" in refused.stderr
 
 
 def test_migrate_goes_from_nothing_to_current(mainstay: Run, empty_database_url: str) -> None:

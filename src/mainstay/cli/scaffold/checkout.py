@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +35,7 @@ class Checkout:
         package = Path(mainstay.__file__).resolve().parent
         root = package.parents[1]
         if not all((root / mark).is_file() for mark in MARKS) or root / "src" / "mainstay" != package:
-            raise CheckoutError(
-                "This program is installed, not a checkout: clone the repository and run it from there."
-            )
+            raise CheckoutError("This program was installed, it is no checkout: clone the repository and run it there.")
         return cls(root)
 
     def read(self, path: str) -> str:
@@ -94,7 +93,8 @@ class Checkout:
                 self._put(path, text)
         except OSError as error:
             for path, text in before.items():
-                self._put(path, text)
+                with suppress(OSError):  # of the one that cannot be written
+                    self._put(path, text)
             raise CheckoutError(f"{error.filename}: {error.strerror}; nothing was changed") from error
 
     def _put(self, path: str, text: str | None) -> None:

@@ -111,18 +111,19 @@ def _tests(plural: str) -> str:
 def _plan_in(checkout: Checkout, plural: str) -> Plan:
     """The service, by the command that its package keeps."""
     path = f"{_package(plural)}/__init__.py"
-    if not checkout.exists(path):
+    if not re.fullmatch("[a-z]+", plural) or not checkout.exists(path):
         raise CheckoutError(f"There is no service {plural}.")
     try:
         _, _, command = (ast.get_docstring(ast.parse(checkout.read(path))) or "").partition("\n\n")
-        return _read_command(shlex.split(command))
-    except ValueError as error:  # SyntaxError is one of them
+        return read_command(shlex.split(command))
+    except (SyntaxError, ValueError) as error:
         raise CheckoutError(
             f"{path}: it does not say which command made it, so nobody knows what to remove."
         ) from error
 
 
-def _read_command(words: list[str]) -> Plan:
+def read_command(words: list[str]) -> Plan:
+    """The service that a command asks for. Raises ValueError where it is none."""
     if words[:3] != ["mainstay", "new", "service"] or len(words) < len(("mainstay", "new", "service", "plural")):
         raise ValueError(words)
     options = list(_options(words[4:]))

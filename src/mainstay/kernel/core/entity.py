@@ -30,6 +30,10 @@ class Entity:
         make: Callable[..., Self] = type(self)
         return make(**{**self.told(), "version": self.version + 1, "updated_at": at, **fields})
 
+    def removed(self, at: datetime) -> Self:
+        """What is told when it is gone: as it was, with one version more than its last."""
+        return self.change({}, at)
+
     def told(self) -> Mapping[str, Any]:
         """The whole of it, by field and in their order."""
         return {name: getattr(self, name) for name in self.__slots__}

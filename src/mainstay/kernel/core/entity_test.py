@@ -52,6 +52,10 @@ def test_a_change_of_a_field_that_is_not_there_is_refused() -> None:
         BLUE.change({"size": 1}, LATER)
 
 
+def test_one_that_is_gone_is_told_as_it_was_with_a_version_more() -> None:
+    assert BLUE.removed(LATER).told() == {**ON_THE_WIRE, "version": 2, "updated_at": LATER}
+
+
 def test_an_entity_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
         BLUE.colour = "red"  # type: ignore[misc]

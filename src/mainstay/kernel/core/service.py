@@ -66,4 +66,4 @@ class EntityService(Generic[AnyEntity]):
         entity = await self._repository.get(key)
         if_match.check(entity.version)
         self._repository.remove(entity)
-        self._unit.emit(self.deleted.of(entity.change({}, now())))
+        self._unit.emit(self.deleted.of(entity.removed(now())))
