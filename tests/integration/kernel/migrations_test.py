@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -395,3 +396,12 @@ async def test_new_revision_of_a_database_that_is_not_current(database_url: str,
     with pytest.raises(MigrationError, match="not up to date"):
         await migrations.new_revision(database_url, MetaData(), "Create toys", location=folder)
     assert len(list((folder / "versions").glob("*.py"))) == len(FILES)
+
+
+@pytest.mark.parametrize("year", [2020, 2099])
+def test_a_new_revision_comes_after_all_that_there_are(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
+    monkeypatch.setattr(migrations, "now", lambda: datetime(year, 1, 2, 3, 4, tzinfo=UTC))
+    newest, made = migrations.revisions()[-1], migrations.next_revision()
+    assert re.fullmatch(r"\d{4}_\d\d_\d\d_\d{4}", made)
+    assert made > newest
+    assert made.startswith("2099_01_02_0304" if year == 2099 else newest[:10])

@@ -66,3 +66,25 @@ def test_the_cause_is_no_detail() -> None:
 def test_only_what_goes_away_by_itself_asks_for_a_retry() -> None:
     assert Unavailable.retry_after == 1
     assert [error.retry_after for error in (Malformed, NotFound, Conflict, PreconditionFailed)] == [None] * 4
+
+
+class CupGone(NotFound):
+    """There is no such cup.
+
+    It may have been broken.
+    """
+
+
+class SaucerGone(NotFound):
+    """Whoever broke it."""
+
+    message = "There is no such saucer."
+
+
+@pytest.mark.parametrize(
+    ("error", "message"), [(CupGone, "There is no such cup."), (SaucerGone, "There is no such saucer.")]
+)
+def test_the_message_is_what_the_class_says_of_itself_unless_it_says_otherwise(
+    error: type[NotFound], message: str
+) -> None:
+    assert (error.message, str(error())) == (message, message)

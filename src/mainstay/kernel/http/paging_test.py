@@ -1,5 +1,8 @@
+import json
 import re
+from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -7,7 +10,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from mainstay.kernel.http.paging import Cursor, Limit, next_page
+from mainstay.kernel.core.cursor import Cursors, InvalidCursor, KeysetPage
+from mainstay.kernel.http.paging import Cursor, Limit, next_page, respond_newest
+from mainstay.kernel.http.types import TENANT_KEY
 
 LIMIT: TypeAdapter[int] = TypeAdapter(Limit)
 CURSOR: TypeAdapter[str | None] = TypeAdapter(Cursor)
@@ -69,3 +74,31 @@ def test_no_other_number_of_items_is_asked_for(given: str) -> None:
 def test_what_a_cursor_is_worth_is_not_for_the_parameter_to_say(given: str) -> None:
     """It is 400 `invalid_cursor`, where a bad parameter is 422."""
     assert CURSOR.validate_python(given) == given
+
+
+def asked(tenant: str | None, path: str = "/rooms") -> Request:
+    """A request for a list, as a program with a secret gets it."""
+    app = SimpleNamespace(state=SimpleNamespace(cursors=Cursors(b"secret")))
+    return Request({"type": "http", "path": path, "query_string": b"", "app": app, TENANT_KEY: tenant})
+
+
+LAST = UUID("019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a")
+
+
+async def newest(*, before: UUID | None, limit: int, tenant_id: str | None) -> KeysetPage[object]:
+    """One page and another."""
+    return KeysetPage([{"before": before, "limit": limit, "tenant": tenant_id}], (LAST,) if before is None else None)
+
+
+async def test_the_next_page_begins_where_the_last_ended() -> None:
+    first = json.loads(bytes((await respond_newest(asked("tenant-1"), newest, None, 7)).body))
+    assert first["items"] == [{"before": None, "limit": 7, "tenant": "tenant-1"}]
+    second = json.loads(bytes((await respond_newest(asked("tenant-1"), newest, first["nextCursor"], 7)).body))
+    assert second == {"items": [{"before": str(LAST), "limit": 7, "tenant": "tenant-1"}], "nextCursor": None}
+
+
+@pytest.mark.parametrize(("tenant", "path"), [("tenant-2", "/rooms"), (None, "/rooms"), ("tenant-1", "/readings")])
+async def test_a_cursor_is_of_one_list_of_one_tenant(tenant: str | None, path: str) -> None:
+    cursor = json.loads(bytes((await respond_newest(asked("tenant-1"), newest, None, 7)).body))["nextCursor"]
+    with pytest.raises(InvalidCursor):
+        await respond_newest(asked(tenant, path), newest, cursor, 7)
