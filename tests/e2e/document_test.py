@@ -153,6 +153,7 @@ def test_every_operation_says_whether_it_wants_a_token(document: Json) -> None:
 def test_a_page_is_as_long_as_its_limit_allows(document: Json, path: str) -> None:
     longest = parameters(document)[f"GET {path} limit"]["schema"]["maximum"]
     page = responses(document)[f"GET {path} 200"]["content"][JSON]["schema"]["$ref"].rpartition("/")[2]
+    assert re.fullmatch("[A-Z][a-z]+Page", page)
     assert document["components"]["schemas"][page]["properties"]["items"]["maxItems"] == longest
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from functools import cache
+from types import GenericAlias
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import PydanticUndefined
 
 from mainstay.kernel.http.parameters import NextCursor, StrictModel, Text
-
-Item = TypeVar("Item")
 
 AN_ID = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
 A_TIME = "2026-11-21T09:30:00.123456Z"
@@ -61,18 +61,14 @@ class TenantVersioned(Versioned):
     tenant_id: Annotated[str, Field(max_length=64, description="Whose it is.", examples=["tenant-1"])]
 
 
-class CursorPage(BaseModel, Generic[Item]):
-    """A page of a list: `CursorPage[OrderOut]`, which the documentation calls OrderPage."""
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """The name of the page of such items."""
-        return f"{params[0].__name__.removesuffix('Out')}Page"
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Describe it, which pydantic leaves to classes that somebody writes."""
-        cls.__doc__ = "A page of the list, the newest first."
-
-    items: Annotated[list[Item], Field(max_length=100, description="Newest first.")]
-    nextCursor: NextCursor  # noqa: N815 - as callers see it
+@cache
+def page_of(item: type[Any]) -> type[BaseModel]:
+    """A page of a list of such items, by cursor, for the documentation; that of InvoiceOut is called InvoicePage."""
+    items: Any = GenericAlias(list, (item,))
+    described = Field(max_length=100, description="Newest first.")
+    return create_model(
+        f"{item.__name__.removesuffix('Out')}Page",
+        __doc__="A page of the list, the newest first.",
+        items=(Annotated[items, described], ...),
+        nextCursor=(NextCursor, ...),
+    )

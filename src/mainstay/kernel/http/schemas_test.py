@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from mainstay.kernel.http.parameters import StrictModel
-from mainstay.kernel.http.schemas import CursorPage, Line, LongText, Partial, TenantVersioned, Versioned
+from mainstay.kernel.http.schemas import Line, LongText, Partial, TenantVersioned, Versioned, page_of
 
 
 class CupIn(StrictModel):
@@ -65,7 +65,7 @@ def test_every_field_of_an_answer_is_there_and_others_may_come(model: type[Versi
 
 
 def test_a_page_has_items_and_where_the_next_begins() -> None:
-    schema = CursorPage[CupOut].model_json_schema()
+    schema = page_of(CupOut).model_json_schema()
     assert (schema["title"], bool(schema["description"])) == ("CupPage", True)
     assert schema["required"] == ["items", "nextCursor"]
     assert (schema["properties"]["items"]["items"], schema["properties"]["items"]["maxItems"]) == (

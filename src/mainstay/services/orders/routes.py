@@ -13,7 +13,7 @@ from mainstay.kernel.http.contract import Need, answers
 from mainstay.kernel.http.paging import Cursor, Limit, position, respond_list
 from mainstay.kernel.http.parameters import COMMA_SEPARATED, PlainDateTime, PlainUuid
 from mainstay.kernel.http.rendering import respond_entity
-from mainstay.kernel.http.schemas import CursorPage
+from mainstay.kernel.http.schemas import page_of
 from mainstay.kernel.http.tenant import tenant_of
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.services.orders.dependencies import Orders, Service
@@ -66,7 +66,7 @@ async def close_order(
     return respond_entity(await orders.close(tenant_of(request), order_id, if_match(request)))
 
 
-@router.get("", response_model=CursorPage[OrderOut])
+@router.get("", response_model=page_of(OrderOut))
 @answers(tenant=True, keyset=True)
 async def list_orders(
     orders: Orders,

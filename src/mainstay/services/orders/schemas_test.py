@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from mainstay.kernel.http.schemas import CursorPage
+from mainstay.kernel.http.schemas import page_of
 from mainstay.services.orders.domain import STATUSES, TOTAL_MAX, Order, told
 from mainstay.services.orders.schemas import Nothing, OrderConfirmation, OrderOut
 
@@ -60,7 +60,7 @@ def test_the_document_tells_the_bounds_of_a_total() -> None:
 
 
 def test_a_page_has_items_and_where_the_next_begins() -> None:
-    schema = TypeAdapter(CursorPage[OrderOut]).json_schema()
+    schema = TypeAdapter(page_of(OrderOut)).json_schema()
     assert schema["required"] == ["items", "nextCursor"]
     assert schema["properties"]["nextCursor"]["anyOf"] == [
         {"type": "string", "maxLength": 512, "pattern": "^[A-Za-z0-9_-]+$"},

@@ -16,7 +16,7 @@ from mainstay.kernel.http.paging import Cursor, Limit, position, respond_list
 from mainstay.kernel.http.rate_limits import count_sign_in
 from mainstay.kernel.http.rendering import Rendered, no_content, no_store, respond
 from mainstay.kernel.http.request import StrictRequest
-from mainstay.kernel.http.schemas import CursorPage
+from mainstay.kernel.http.schemas import page_of
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.services.users.dependencies import (
     Accounts,
@@ -191,7 +191,7 @@ async def change_my_password(
 # All accounts, for admins
 
 
-@router.get(USERS, response_model=CursorPage[UserOut])
+@router.get(USERS, response_model=page_of(UserOut))
 @answers(Forbidden, keyset=True, scoped=False)
 async def list_users(
     admin: CurrentAdmin,  # noqa: ARG001 - nobody else may
