@@ -32,7 +32,7 @@ def main() -> int:
     kept = Kept.read()
     failed = False
     try:
-        for part in options.parts or [_THROUGHPUT, *(name for name in PARTS if options.long or name != _LONG)]:
+        for part in _parts(options):
             failed |= _throughput(options, kept) if part == _THROUGHPUT else _part(part, options, kept)
             if not (options.quick or options.only):
                 kept.write()
@@ -53,11 +53,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="turns for everyone (%(default)s)")
     parser.add_argument("--seconds", type=int, default=5, help="that each measurement takes (%(default)s)")
     parser.add_argument("--long", action="store_true", help=f"a million requests, ten million orders; {_LONG} too")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 1 second; keeps nothing")
+    parser.add_argument("--quick", action="store_true", help=f"{_THROUGHPUT}, 2 rounds of 1 second; keeps nothing")
     parser.add_argument(
         "--only", nargs="+", default=[], choices=_NAMES, metavar="NAME", help=f"of {', '.join(_NAMES)}; keeps nothing"
     )
     return parser.parse_args()
+
+
+def _parts(options: argparse.Namespace) -> list[str]:
+    if options.parts or options.quick or options.only:
+        return options.parts or [_THROUGHPUT]
+    return [_THROUGHPUT, *(name for name in PARTS if options.long or name != _LONG)]
 
 
 def _throughput(options: argparse.Namespace, kept: Kept) -> bool:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,8 +66,12 @@ def measure(plan: Plan) -> tuple[Results, dict[str, str]]:
     return Results(runs), about
 
 
+@cache
 def cores() -> tuple[set[int], set[int]]:
-    """One core for the server, the others for everything else; the same where there is only one."""
+    """One core for the server, the others for everything else; the same where there is only one.
+
+    Of those that this process began with: later it keeps off the server's.
+    """
     first, *rest = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     return {first}, set(rest or [first])
 

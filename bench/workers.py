@@ -5,13 +5,13 @@ left for a second one, and what is shown is what would limit it from within: the
 workers beside that with one. So far two cores would take it, as long as PostgreSQL keeps up.
 """
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from bench.finding import Finding, exit_code, table
 from bench.load import Callers, Load, drive
+from bench.measure import cores
 from bench.running import filled, mainstay
 from bench.server import pin
 
@@ -22,12 +22,13 @@ _CALLERS = Callers(32)
 
 def find(*, long: bool) -> list[Finding]:
     """Measure."""
-    cores = sorted(os.sched_getaffinity(0))
-    enough = len(cores) >= _ENOUGH
+    first, others = cores()
+    every = [*first, *sorted(others - first)]
+    enough = len(every) >= _ENOUGH
     with filled() as (database, folder):
-        pin(set(cores[2:] if enough else cores[1:]))
-        one = _drive(database, folder, 1, cores[:1], 10 if long else 4)
-        two = _drive(database, folder, 2, cores[:2] if enough else cores[:1], 10 if long else 4)
+        pin(set(every[2:]) if enough else others)
+        one = _drive(database, folder, 1, first, 10 if long else 4)
+        two = _drive(database, folder, 2, set(every[:2]) if enough else first, 10 if long else 4)
     told = f"{one.rate:,.0f} and {two.rate:,.0f} requests a second, {one.cpu_us:.0f} and {two.cpu_us:.0f} us each"
     if enough:
         gain = two.rate / one.rate
@@ -37,8 +38,8 @@ def find(*, long: bool) -> list[Finding]:
     return [Finding(what, f"{GAIN} times one, with a core each", f"{told}: a second core would make {gain:.2f}", None)]
 
 
-def _drive(database: str, folder: Path, workers: int, cores: list[int], seconds: int) -> Load:
-    with mainstay(database, folder, "--workers", str(workers), on=set(cores)) as server:
+def _drive(database: str, folder: Path, workers: int, on: set[int], seconds: int) -> Load:
+    with mainstay(database, folder, "--workers", str(workers), on=on) as server:
         drive(server.url, "order", "warm-up", 2, _CALLERS)
         before = server.cpu_seconds()
         load = drive(server.url, "order", "measured", seconds, _CALLERS)

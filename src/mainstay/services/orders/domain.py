@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal, Self, get_args
 from uuid import UUID
 
@@ -91,11 +92,14 @@ class Order:
 
     def told(self) -> Told:
         """The order as the world sees it, in answers and events alike."""
-        return told(getattr(self, name) for name in self.__slots__)
+        return told(_FIELDS(self))
 
     def _require(self, status: Status) -> None:
         if self.status != status:
             raise InvalidState(status=self.status)
+
+
+_FIELDS = attrgetter(*Order.__slots__)
 
 
 class OrderCreated(EntityEvent):
