@@ -101,7 +101,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         scenarios=[scenario for scenario in SCENARIOS if scenario.name in options.only] or SCENARIOS,
         rounds=rounds,
         seconds=seconds,
-        warm_up=min(seconds, 2),
+        warm_up=max(1, min(seconds // 2, 2)),
     )
 
 

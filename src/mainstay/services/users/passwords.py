@@ -8,6 +8,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import os
+import sys
+import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +29,7 @@ T = TypeVar("T")
 
 # No secret: it makes what bcrypt hashes another value than the same HMAC would be elsewhere.
 _PURPOSE = b"mainstay password v1"
+_NICENESS = 10
 _WAIT = 2.0
 """Seconds for which a hash may wait for a thread: later the caller has gone."""
 
@@ -123,6 +127,15 @@ def _shortened(password: bytes) -> bytes:
     return base64.b64encode(hmac.digest(_PURPOSE, password, hashlib.sha256))
 
 
+def _step_aside() -> None:
+    """Give way to all who do not hash: a quarter of a second of work must not come before a read of a millisecond.
+
+    A tenth of a busy core is left to it. Linux alone has priorities of threads; elsewhere the threads are as others.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
 class Passwords:
     """Hashes and verifies, a few at a time; to be closed at the end. Every call raises Unavailable when overrun."""
 
@@ -130,7 +143,7 @@ class Passwords:
         """`others` made hashes that are still there: they are verified, and replaced when their owner signs in."""
         self._current = current
         self._schemes = (current, *others)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords", initializer=_step_aside)
         self._slots = asyncio.Semaphore(threads)
         self._wait = wait
 
