@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -226,3 +228,18 @@ async def test_who_gives_up_leaves_the_place_to_the_next(slow: Slow, make: Make)
     slow.may_end.set()
     await hashing
     assert await passwords.hash(GOOD)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+async def test_who_hashes_gives_way_to_the_others(make: Make) -> None:
+    niceness: list[int] = []
+
+    class Asked(Bcrypt):
+        def hash(self, password: bytes) -> str:
+            niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().hash(password)
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    await make(Asked(4)).hash(GOOD)
+    assert niceness[0] > before
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

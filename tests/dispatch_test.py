@@ -1,0 +1,72 @@
+"""A look-up finds for each request the operation that Starlette's search, route after route, would find."""
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from mainstay.app import create_app
+from mainstay.kernel.http.contract import answers
+from mainstay.kernel.http.dispatch import Dispatch
+from mainstay.kernel.http.unit import UnitRoute
+from mainstay.settings import load_settings
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(load_settings(app_env="test"))
+
+
+def scope_of(method: str, path: str) -> Scope:
+    return {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+
+
+def operations(app: FastAPI) -> list[UnitRoute]:
+    return [route for route in app.routes if isinstance(route, UnitRoute)]
+
+
+def test_every_operation_is_found_with_what_stands_in_its_path(app: FastAPI) -> None:
+    dispatch = Dispatch(app.router)
+    looked_for = [(method, route) for route in operations(app) for method in route.methods]
+    assert len(looked_for) > 40
+    for method, route in looked_for:
+        scope = scope_of(method, route.path.replace("{", "").replace("}", ""))
+        first = next(other for other in app.routes if other.matches(scope)[0] is Match.FULL)
+        assert dispatch._find(scope) is first
+        assert scope["path_params"] == {name: name for name in route.param_convertors}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("GET", "/"),
+        ("GET", "/nowhere"),
+        ("GET", "/pets/"),
+        ("GET", "/petsitters"),
+        ("GET", "/pets/7/name"),
+        ("GET", "//pets"),
+        ("POST", "/pets/7"),
+        ("TRACE", "/pets"),
+        ("GET", "/orders/7/confirm"),
+        ("GET", "/api"),
+        ("GET", "/docs"),
+    ],
+)
+def test_what_is_no_operation_is_left_to_the_router(app: FastAPI, method: str, path: str) -> None:
+    assert Dispatch(app.router)._find(scope_of(method, path)) is None
+
+
+def test_a_path_that_is_written_out_goes_before_one_with_a_place_in_it() -> None:
+    router = APIRouter(route_class=UnitRoute)
+
+    @answers(public=True, stored=False)
+    async def cup() -> Response:
+        return Response()
+
+    router.get("/cups/{cup_id}", operation_id="any")(cup)
+    router.get("/cups/best", operation_id="best")(cup)
+    found = Dispatch(router)._find(scope_of("GET", "/cups/best"))
+    assert found is not None
+    assert found.operation_id == "best"
