@@ -278,3 +278,18 @@ async def test_a_pool_that_cannot_start_leaves_no_session(
         return bool(await session.fetchval(OURS) == 0)
 
     await eventually(none)
+
+
+async def test_a_connection_that_comes_back_after_the_end_is_closed(
+    database_url: str, session: asyncpg.Connection, eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    async with Database(database_url, pool_min=2) as database:
+        lease = database.connection()
+        await lease.__aenter__()
+    assert await session.fetchval(OURS) == 1
+    await lease.__aexit__(None, None, None)
+
+    async def none() -> bool:
+        return bool(await session.fetchval(OURS) == 0)
+
+    await eventually(none)
