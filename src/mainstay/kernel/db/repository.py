@@ -107,7 +107,7 @@ class EntityRepository(Generic[AnyEntity]):
 
     async def get(self, key: Any) -> AnyEntity:
         """The entity. Raises the service's NotFound."""
-        values = dict(zip(self.table.key, key if isinstance(key, tuple) else (key,), strict=True))
+        values = dict(zip(self.table.key, key, strict=True)) if isinstance(key, tuple) else {"id": key}
         row = await self._database.fetch_one(self.table.get, values)
         if row is None:
             raise self.not_found(id=values["id"])
