@@ -18,10 +18,10 @@ from mainstay.cli.scaffold.service import read_command, to_add, to_remove
 from tests.conformance.resources import RESOURCES
 
 ROOT = Path(__file__).parents[1]
-INVOICES = ("invoices", "--field", "number:str", "--field", "total_cents:int", "--field", "due:date")
-ROOMS = ("rooms", "--field", "name:str", "--field", "is_open:bool?", "--tenant", "--unique", "name")
-READINGS = (
-    "readings",
+WAYBILLS = ("waybills", "--field", "number:str", "--field", "total_cents:int", "--field", "due:date")
+LODGINGS = ("lodgings", "--field", "name:str", "--field", "is_open:bool?", "--tenant", "--unique", "name")
+SOUNDINGS = (
+    "soundings",
     *("--field", "value:decimal", "--field", "taken_at:datetime", "--field", "note:text?", "--field", "is_valid:bool"),
 )
 OF_ALL = ("tests/events_test.py", "tests/frd_test.py", "tests/architecture_test.py")
@@ -68,7 +68,8 @@ class Copy:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A module of the environment, on the copy's code."""
-        environment = {**os.environ, "PYTHONPATH": str(self.root / "src")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+        environment = {**inherited, "PYTHONPATH": str(self.root / "src")}
         command = [sys.executable, "-m", *arguments]
         return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
 
@@ -102,19 +103,19 @@ def copy(tmp_path: Path) -> Copy:
 
 
 @pytest.fixture(scope="module")
-def kept_rooms(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def kept_lodgings(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """A copy that has a service, for several tests."""
-    copy = Copy(tmp_path_factory.mktemp("rooms") / "copy")
-    copy.add(*ROOMS)
+    copy = Copy(tmp_path_factory.mktemp("lodgings") / "copy")
+    copy.add(*LODGINGS)
     copy.commit()
     return copy
 
 
 @pytest.fixture
-def rooms(kept_rooms: Copy) -> Iterator[Copy]:
+def lodgings(kept_lodgings: Copy) -> Iterator[Copy]:
     """The same, and nothing else in it."""
-    yield kept_rooms
-    kept_rooms.clean()
+    yield kept_lodgings
+    kept_lodgings.clean()
 
 
 # What is written
@@ -122,15 +123,15 @@ def rooms(kept_rooms: Copy) -> Iterator[Copy]:
 
 @pytest.mark.timeout(300)  # it starts tests of its own, on a machine that has others to run
 def test_a_new_service_is_as_ours_are_and_can_be_removed_without_a_trace(copy: Copy) -> None:
-    made = copy.mainstay("new", "service", *INVOICES)
+    made = copy.mainstay("new", "service", *WAYBILLS)
     assert (made.returncode, made.stderr) == (0, "")
     assert copy.added < LINES
     copy.passes("ruff", "check", "--no-cache")
     copy.passes("ruff", "format", "--check", "--no-cache")
-    own = ("src/mainstay/services/invoices", "tests/integration/invoices", "tests/conformance/documented_test.py")
-    few = "invoices or as_documented or has_its_place or keeps_the_rule or contracts_between"
+    own = ("src/mainstay/services/waybills", "tests/integration/waybills", "tests/conformance/documented_test.py")
+    few = "waybills or as_documented or has_its_place or keeps_the_rule or contracts_between"
     copy.passes("pytest", "-q", "-p", "no:cacheprovider", *own, *OF_ALL, "-k", few)
-    removed = copy.mainstay("remove", "service", "invoices")
+    removed = copy.mainstay("remove", "service", "waybills")
     assert (removed.returncode, removed.stderr) == (0, "")
     assert copy.status == ""
 
@@ -138,7 +139,7 @@ def test_a_new_service_is_as_ours_are_and_can_be_removed_without_a_trace(copy: C
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_three_services_of_different_shape_beside_ours(copy: Copy) -> None:
-    shapes = (INVOICES, ROOMS, READINGS)
+    shapes = (WAYBILLS, LODGINGS, SOUNDINGS)
     for shape in shapes:
         assert copy.mainstay("new", "service", *shape).returncode == 0
         assert copy.added < LINES, shape
@@ -163,15 +164,15 @@ def test_what_is_tried_in_the_copies_has_a_row_of_ours_beside_it() -> None:
 
 @pytest.mark.long
 def test_a_dry_run_names_every_file_and_writes_none(copy: Copy) -> None:
-    dry = copy.mainstay("new", "service", *INVOICES, "--dry-run")
+    dry = copy.mainstay("new", "service", *WAYBILLS, "--dry-run")
     assert copy.status == ""
-    wet = copy.mainstay("new", "service", *INVOICES)
+    wet = copy.mainstay("new", "service", *WAYBILLS)
     assert (dry.returncode, wet.returncode) == (0, 0)
     assert [line.split()[-1] for line in wet.stdout.splitlines()][:-1] == [
         line.split()[-1] for line in dry.stdout.splitlines()
     ]
     before = copy.status
-    assert copy.mainstay("remove", "service", "invoices", "--dry-run").returncode == 0
+    assert copy.mainstay("remove", "service", "waybills", "--dry-run").returncode == 0
     assert copy.status == before
 
 
@@ -180,40 +181,40 @@ def test_a_dry_run_names_every_file_and_writes_none(copy: Copy) -> None:
 
 def changed_since(copy: Copy) -> list[str]:
     """What is not as it was written."""
-    return to_remove(Checkout(copy.root), "rooms").refused
+    return to_remove(Checkout(copy.root), "lodgings").refused
 
 
-def test_a_folder_in_its_place_is_not_written_over(rooms: Copy) -> None:
-    (rooms.root / "tests/integration/invoices").mkdir()
-    with pytest.raises(CheckoutError, match="tests/integration/invoices is there already"):
-        rooms.add(*INVOICES)
+def test_a_folder_in_its_place_is_not_written_over(lodgings: Copy) -> None:
+    (lodgings.root / "tests/integration/waybills").mkdir()
+    with pytest.raises(CheckoutError, match="tests/integration/waybills is there already"):
+        lodgings.add(*WAYBILLS)
 
 
-def test_a_file_that_has_no_place_for_it_is_named(rooms: Copy) -> None:
-    (rooms.root / "src/mainstay/settings.py").write_text("SERVICES: list[str] = []\n")
+def test_a_file_that_has_no_place_for_it_is_named(lodgings: Copy) -> None:
+    (lodgings.root / "src/mainstay/settings.py").write_text("SERVICES: list[str] = []\n")
     with pytest.raises(CheckoutError, match=r"src/mainstay/settings\.py: not as it was"):
-        rooms.add(*INVOICES)
+        lodgings.add(*WAYBILLS)
 
 
-def test_what_is_not_committed_is_known(rooms: Copy) -> None:
-    checkout = Checkout(rooms.root)
+def test_what_is_not_committed_is_known(lodgings: Copy) -> None:
+    checkout = Checkout(lodgings.root)
     assert checkout.uncommitted(["docs/FRD.md", "docs/events.md"]) == []
-    (rooms.root / "docs/FRD.md").write_text("")
+    (lodgings.root / "docs/FRD.md").write_text("")
     assert checkout.uncommitted(["docs/FRD.md", "docs/events.md"]) == ["docs/FRD.md"]
 
 
-def test_what_nobody_has_changed_is_as_it_was_written(rooms: Copy) -> None:
-    assert changed_since(rooms) == []
+def test_what_nobody_has_changed_is_as_it_was_written(lodgings: Copy) -> None:
+    assert changed_since(lodgings) == []
 
 
 @pytest.mark.parametrize(
     ("path", "before", "after"),
     [
-        ("src/mainstay/services/rooms/domain.py", "A room was added.", "A room was built."),
-        ("tests/integration/rooms/calls_test.py", "some text", "another text"),
+        ("src/mainstay/services/lodgings/domain.py", "A lodging was added.", "A lodging was built."),
+        ("tests/integration/lodgings/calls_test.py", "some text", "another text"),
         ("docs/FRD.md", "No two have the same `name`.", "A `name` is there once."),
-        (".env.example", ",rooms", ""),
-        ("src/mainstay/app/services.py", "Rooms, the newest first.", "Rooms to meet in."),
+        (".env.example", ",lodgings", ""),
+        ("src/mainstay/app/services.py", "Lodgings, the newest first.", "Lodgings to sleep in."),
         (
             "tests/conformance/resources.py",
             '        unique="name",\n        default_limit=20',
@@ -221,60 +222,60 @@ def test_what_nobody_has_changed_is_as_it_was_written(rooms: Copy) -> None:
         ),
     ],
 )
-def test_what_somebody_has_changed_is_named(rooms: Copy, path: str, before: str, after: str) -> None:
-    file = rooms.root / path
+def test_what_somebody_has_changed_is_named(lodgings: Copy, path: str, before: str, after: str) -> None:
+    file = lodgings.root / path
     assert before in file.read_text()
     file.write_text(file.read_text().replace(before, after))
-    assert changed_since(rooms) == [path]
+    assert changed_since(lodgings) == [path]
 
 
-def test_so_is_what_was_added_and_what_was_taken_away(rooms: Copy) -> None:
-    (rooms.root / "src/mainstay/services/rooms/prices.py").write_text('"""Prices."""\n')
-    (rooms.root / "src/mainstay/services/rooms/schemas_test.py").unlink()
-    package = "src/mainstay/services/rooms"
-    assert changed_since(rooms) == [f"{package}/prices.py", f"{package}/schemas_test.py"]
+def test_so_is_what_was_added_and_what_was_taken_away(lodgings: Copy) -> None:
+    (lodgings.root / "src/mainstay/services/lodgings/prices.py").write_text('"""Prices."""\n')
+    (lodgings.root / "src/mainstay/services/lodgings/schemas_test.py").unlink()
+    package = "src/mainstay/services/lodgings"
+    assert changed_since(lodgings) == [f"{package}/prices.py", f"{package}/schemas_test.py"]
 
 
 @pytest.mark.parametrize(
-    "text", ['"""Rooms."""\n', '"""Rooms.\n\nmainstay new service rooms --field\n"""\n', "1 +", ""]
+    "text", ['"""Lodgings."""\n', '"""Lodgings.\n\nmainstay new service lodgings --field\n"""\n', "1 +", ""]
 )
-def test_a_service_that_does_not_say_what_made_it_stays(rooms: Copy, text: str) -> None:
-    (rooms.root / "src/mainstay/services/rooms/__init__.py").write_text(text)
+def test_a_service_that_does_not_say_what_made_it_stays(lodgings: Copy, text: str) -> None:
+    (lodgings.root / "src/mainstay/services/lodgings/__init__.py").write_text(text)
     with pytest.raises(CheckoutError, match="which command"):
-        changed_since(rooms)
+        changed_since(lodgings)
 
 
-def test_a_migration_that_others_build_on_stays(rooms: Copy) -> None:
-    (found,) = (rooms.root / "src/mainstay/migrations/versions").glob("*_add_rooms.py")
-    revision = found.name.removesuffix("_add_rooms.py")
-    found.with_name("2099_01_01_0000_paint_rooms.py").write_text(f'down_revision = "{revision}"\n')
-    with pytest.raises(CheckoutError, match=r"2099_01_01_0000_paint_rooms\.py builds on the migration of rooms"):
-        changed_since(rooms)
+def test_a_migration_that_others_build_on_stays(lodgings: Copy) -> None:
+    (found,) = (lodgings.root / "src/mainstay/migrations/versions").glob("*_add_lodgings.py")
+    revision = found.name.removesuffix("_add_lodgings.py")
+    found.with_name("2099_01_01_0000_paint_lodgings.py").write_text(f'down_revision = "{revision}"\n')
+    with pytest.raises(CheckoutError, match=r"2099_01_01_0000_paint_lodgings\.py builds on the migration of lodgings"):
+        changed_since(lodgings)
 
 
-def test_a_migration_that_is_gone_is_missed(rooms: Copy) -> None:
-    (found,) = (rooms.root / "src/mainstay/migrations/versions").glob("*_add_rooms.py")
+def test_a_migration_that_is_gone_is_missed(lodgings: Copy) -> None:
+    (found,) = (lodgings.root / "src/mainstay/migrations/versions").glob("*_add_lodgings.py")
     found.unlink()
     with pytest.raises(CheckoutError, match="there is no migration"):
-        changed_since(rooms)
+        changed_since(lodgings)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-def test_the_commands_want_to_be_told_to_go_on(rooms: Copy) -> None:
-    frd = rooms.root / "docs/FRD.md"
+def test_the_commands_want_to_be_told_to_go_on(lodgings: Copy) -> None:
+    frd = lodgings.root / "docs/FRD.md"
     frd.write_text(frd.read_text().replace("No two have the same `name`.", "A `name` is there once."))
-    for arguments in (("new", "service", *INVOICES), ("remove", "service", "rooms")):
-        ended = rooms.mainstay(*arguments)
+    for arguments in (("new", "service", *WAYBILLS), ("remove", "service", "lodgings")):
+        ended = lodgings.mainstay(*arguments)
         assert (ended.returncode, ended.stdout) == (2, "")
         (line,) = ended.stderr.splitlines()
         assert line.startswith("mainstay: docs/FRD.md: it ")
         assert "--force" in line
-    assert rooms.mainstay("new", "service", *INVOICES, "--force").returncode == 0
-    assert "builds on the migration" in rooms.mainstay("remove", "service", "rooms", "--force").stderr
-    assert rooms.mainstay("remove", "service", "invoices").returncode == 0
-    assert rooms.mainstay("remove", "service", "rooms", "--force").returncode == 0
-    assert not (rooms.root / "src/mainstay/services/rooms").exists()
+    assert lodgings.mainstay("new", "service", *WAYBILLS, "--force").returncode == 0
+    assert "builds on the migration" in lodgings.mainstay("remove", "service", "lodgings", "--force").stderr
+    assert lodgings.mainstay("remove", "service", "waybills").returncode == 0
+    assert lodgings.mainstay("remove", "service", "lodgings", "--force").returncode == 0
+    assert not (lodgings.root / "src/mainstay/services/lodgings").exists()
 
 
 @pytest.mark.parametrize(
@@ -282,16 +283,16 @@ def test_the_commands_want_to_be_told_to_go_on(rooms: Copy) -> None:
     [
         (("new", "service", "pets", "--field", "a:str"), "There is a service pets already"),
         (("new", "service", "sessions", "--field", "a:str"), "taken by the program itself"),
-        (("new", "service", "Invoices", "--field", "a:str"), "is no name"),
+        (("new", "service", "Waybills", "--field", "a:str"), "is no name"),
         (("new", "service", "classes", "--field", "a:str"), "means something in Python"),
         (("new", "service", "people", "--field", "a:str"), "--singular"),
-        (("new", "service", "invoices"), "--field"),
-        (("new", "service", "invoices", "--field", "id:int"), "id is there already"),
-        (("new", "service", "invoices", "--field", "a:money"), "there is no type 'money'"),
-        (("new", "service", "invoices", "--field", "a:str", "--field", "a:int"), "a is there twice"),
-        (("new", "service", "invoices", "--field", "a:int", "--unique", "a"), "--unique a"),
+        (("new", "service", "waybills"), "--field"),
+        (("new", "service", "waybills", "--field", "id:int"), "id is there already"),
+        (("new", "service", "waybills", "--field", "a:money"), "there is no type 'money'"),
+        (("new", "service", "waybills", "--field", "a:str", "--field", "a:int"), "a is there twice"),
+        (("new", "service", "waybills", "--field", "a:int", "--unique", "a"), "--unique a"),
         *((("remove", "service", name), "it stays") for name in ("pets", "tasks", "configs", "orders", "users")),
-        (("remove", "service", "invoices"), "There is no service invoices"),
+        (("remove", "service", "waybills"), "There is no service waybills"),
         (("remove", "service", "../services/pets"), "There is no service"),
         (("remove", "service", ""), "There is no service"),
     ],
@@ -305,7 +306,7 @@ def test_a_wrong_word_is_one_line_and_changes_nothing(arguments: tuple[str, ...]
 
 def test_an_installed_program_is_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mainstay, "__file__", str(tmp_path / "site-packages" / "mainstay" / "__init__.py"))
-    for arguments in (("new", "service", *INVOICES), ("remove", "service", "invoices")):
+    for arguments in (("new", "service", *WAYBILLS), ("remove", "service", "waybills")):
         ended = CliRunner().invoke(app, arguments)
         assert (ended.exit_code, "it is no checkout" in ended.stderr) == (2, True)
 

@@ -43,6 +43,7 @@ class Battery:
     def fire(self, inputs: Iterable[Input]) -> Figures:
         """Send each of them."""
         figures = Figures()
+        self._call_again()  # the last connection may have been idle for too long
         for each in inputs:
             self._marks += 1
             try:

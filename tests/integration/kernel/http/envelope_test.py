@@ -61,6 +61,7 @@ FURTHER_OPERATIONS = {
     ("PATCH", "/api/v1/users/{user_id}"): {200, 400, 401, 403, 404, 408, 412, 413, 415, 422, 500, 503},
     ("DELETE", "/api/v1/users/{user_id}"): {204, 400, 401, 403, 404, 412, 422, 500, 503},
 }
+OURS = {"pets", "tasks", "configs", "orders", "users", "operations"}
 CODES = {
     400: "bad_request",
     401: "invalid_token",
@@ -136,10 +137,12 @@ def provoke(request_bytes: Any, method: str, path: str, status: int, *lines: str
 
 
 def test_the_document_names_exactly_the_statuses_of_each_operation(document: Any) -> None:
+    """Of the services that the program comes with: tests/conformance holds those of every resource."""
     found = {
         (method.upper(), path): {int(status) for status in operation["responses"]}
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
+        if operation["tags"][0] in OURS
     }
     assert found == OPERATIONS | FURTHER_OPERATIONS
 

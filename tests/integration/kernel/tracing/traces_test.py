@@ -19,8 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from mainstay import app as program
-from mainstay.app import create_app
+from mainstay.app import create_app, program
 from mainstay.kernel.http.tracing import Traced
 from mainstay.kernel.ops.traces import make_tracing
 from mainstay.kernel.ops.tracing import Tracing
