@@ -38,6 +38,7 @@ def _mainstay(name: str, title: str, *, relay: bool, scenarios: Collection[str] 
         "SECRET_KEY": SECRET,
         "RATE_LIMITS": "read=99999/second,write=99999/second,auth=99999/second",  # counted, and nobody refused
         "RELAY": str(relay),
+        "DB_POOL_MAX": "12",  # of which one service may have 10 at once, as many as the ceiling has
     }
     arguments = ("-m", "mainstay", "serve", "--host", "127.0.0.1", "--port", "{port}")
     return Subject(name, title, arguments, environment, scenarios)
