@@ -50,7 +50,7 @@ def to_add(checkout: Checkout, plan: Plan) -> Changes:
     if plural in tables().tables or plural in CONFIGS_TABLES:
         raise CheckoutError(f"There is a table {plural} already: choose another name.")
     for path in (_package(plural), _tests(plural)):
-        if checkout.exists(path):
+        if checkout.files_in(path):  # a folder of caches alone is what git leaves of a service
             raise CheckoutError(f"{path} is there already: move it away, or choose another name.")
     files = written(checkout, plan, migrations.next_revision(), migrations.revisions()[-1])
     changed, lost = edited(checkout, plan, lambda registration: registration.put_into)
