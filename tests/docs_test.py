@@ -25,7 +25,7 @@ NOT_RUN = {
     "docker compose up -d api": "needs Docker; the workflow runs it, tests/deploy/compose_test.py its commands",
     "docker compose run --rm tests": "needs Docker; the workflow runs it",
     "docker compose down -v": "needs Docker; the workflow runs it",
-    'uv run mainstay migrate new "Give pets a colour"': "an example; the tutorial's is run",
+    '.venv/bin/mainstay migrate new "Give pets a colour"': "an example; the tutorial's is run",
     "kubectl --namespace mainstay delete job mainstay-migrate --ignore-not-found": "needs a cluster",
 }
 """Shell blocks that no test can run, by their first line, each with the reason."""

@@ -67,7 +67,7 @@ class Copy:
             self.run("git", "apply", "step.diff")
         else:
             for line in step.block.text.splitlines():
-                self.run("bash", "-euc", line.removeprefix("uv run "))
+                self.run("bash", "-euc", line.removeprefix(".venv/bin/"))
 
 
 @pytest.fixture
