@@ -169,7 +169,12 @@ def next_revision(*, location: Path = LOCATION) -> str:
 
 
 async def new_revision(url: str, metadata: MetaData, message: str, *, location: Path = LOCATION) -> Path:
-    """Write the migration from the database, which must be current, to the models. Read it before you commit it."""
+    """Write the migration from the database to the models. Read it before you commit it.
+
+    Raises MigrationError where the database is not current.
+    """
+    if (await status(url, location=location)).pending:
+        raise MigrationError("The database is not up to date: run `mainstay migrate up` first.")
     revision = next_revision(location=location)
 
     def generate(connection: Connection) -> Any:
