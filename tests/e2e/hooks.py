@@ -15,20 +15,22 @@ import httpx
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 
+from tests.conformance.resources import RESOURCES
 from tests.e2e import users
 
 AnyCase: TypeAlias = "Case[Any]"
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-EXAMPLE_TITLE = "Fix login bug"
+EXAMPLES = ("Fix login bug", "some text")  # of a task, and of what `mainstay new` writes
 AN_APPLICATION = "01JCZ5W1XJ8T3S6V9Q4N2M7KRA"  # in examples alone
 UNDOCUMENTED = {"decimal_too_long", "frozen_field", "json_integer", "json_nul", "json_number", "json_surrogate"}
 ENVELOPE = {"code", "message", "details", "request_id"}
 
-A_USER = "/api/v1/users/{user_id}"
-AN_ORDER = "/orders/{order_id}"
 CONFIRM, CLOSE = "/orders/{order_id}/confirm", "/orders/{order_id}/close"
 A_TENANT = "tenant-1"  # in examples
+UUIDS = {resource.collection: resource for resource in RESOURCES if "-" in resource.missing}
+"""The resources whose ids are UUIDs, by the paths of their collections."""
+UNIQUE = {resource.collection: resource.unique for resource in RESOURCES}
 BELOW = re.compile("/(confirm|close)$")
 """What is called below a resource, and answers with it."""
 
@@ -67,10 +69,11 @@ def before_call(context: HookContext, case: AnyCase, kwargs: dict[str, Any]) -> 
         _aim(case)
     elif phase == "fuzzing" and len(case.query.get("cursor") or "") % 2:  # nobody guesses a signature: half go without
         del case.query["cursor"]
-    elif phase == "fuzzing" and case.path in {AN_ORDER, CONFIRM, CLOSE, A_USER}:  # nobody guesses a UUID
-        if case.path != A_USER:
+    elif phase == "fuzzing" and case.path.partition("/{")[0] in UUIDS:  # which nobody guesses, nor whose they are
+        if UUIDS[case.path.partition("/{")[0]].headers:
             case.headers["X-Tenant-Id"] = A_TENANT
-        _aim(case)
+        if "/{" in case.path:
+            _aim(case)
 
 
 @schemathesis.check
@@ -154,8 +157,9 @@ def _aim(case: AnyCase) -> None:
         case.headers["If-Match"] = "*"
     if "Idempotency-Key" in case.headers and tried_out != "Idempotency-Key":
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
-    if isinstance(case.body, dict) and case.body.get("title") == EXAMPLE_TITLE:  # which a task can have once
-        case.body = {**case.body, "title": f"{EXAMPLE_TITLE} {uuid.uuid4()}"}
+    once = UNIQUE.get(case.path.partition("/{")[0], "")
+    if isinstance(case.body, dict) and (example := case.body.get(once)) in EXAMPLES:  # which is there once
+        case.body = {**case.body, once: f"{example} {uuid.uuid4()}"}
     if isinstance(case.body, dict) and case.body.get("application_id") == AN_APPLICATION:
         case.body = {**case.body, "application_id": created["/api/v1/applications"][-1]}
     collection, _, name = case.path.partition("}")[0].partition("/{")
