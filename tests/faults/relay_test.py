@@ -26,7 +26,7 @@ WRITE = """
 DO $$
 DECLARE next bigint; which int := {which};
 BEGIN
-    UPDATE counters SET version = version + 1 WHERE id = which RETURNING version INTO next;
+    UPDATE toy_counters SET version = version + 1 WHERE id = which RETURNING version INTO next;
     INSERT INTO outbox (tenant_id, id, aggregatetype, aggregateid, aggregateversion, type, payload, created_at)
     VALUES ('', gen_random_uuid(), 'counter', which::text, next, 'counter.raised', '{{}}', now());
     PERFORM pg_sleep({pause});
@@ -94,8 +94,8 @@ def relays(database_url: str, tmp_path: Path) -> Iterator[Relays]:
 async def session(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """With counters, whose changes are the events."""
     session = await asyncpg.connect(database_url)
-    await session.execute("CREATE TABLE counters (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 0)")
-    await session.execute("INSERT INTO counters SELECT generate_series(1, $1)", AGGREGATES)
+    await session.execute("CREATE TABLE toy_counters (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 0)")
+    await session.execute("INSERT INTO toy_counters SELECT generate_series(1, $1)", AGGREGATES)
     yield session
     await session.close()
 
@@ -136,7 +136,7 @@ async def assert_all_in_order(relays: Relays, session: asyncpg.Connection) -> No
         if line.event not in seen:
             order[line.aggregate].append(line.version)
         seen.add(line.event)
-    versions = dict(await session.fetch("SELECT id::text, version FROM counters WHERE version > 0"))
+    versions = dict(await session.fetch("SELECT id::text, version FROM toy_counters WHERE version > 0"))
     assert order == {aggregate: list(range(1, last + 1)) for aggregate, last in versions.items()}
 
 

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     write(
         tmp_path,
         "0002_walls",
-        "CREATE TABLE walls (id int); COMMENT ON TABLE walls IS '100%'; CREATE INDEX ON walls (id)",
+        "CREATE TABLE toy_walls (id int); COMMENT ON TABLE toy_walls IS '100%'; CREATE INDEX ON toy_walls (id)",
     )
     return tmp_path
 
@@ -90,7 +90,7 @@ async def test_twice_does_nothing_and_takes_no_lock(database_url: str, session: 
 
 async def test_only_what_is_new_is_applied(database_url: str, session: asyncpg.Connection, folder: Path) -> None:
     await up(database_url, location=folder)
-    write(folder, "0003_roof", "ALTER TABLE walls ADD COLUMN roof text")
+    write(folder, "0003_roof", "ALTER TABLE toy_walls ADD COLUMN roof text")
     assert (await status(database_url, location=folder)).pending == ("0003_roof",)
     assert await up(database_url, location=folder) == ["0003_roof"]
 
@@ -126,9 +126,9 @@ async def test_one_that_waits_goes_on_when_it_is_its_turn(
 
 async def test_a_table_in_use_is_tried_again(database_url: str, session: asyncpg.Connection, folder: Path) -> None:
     await up(database_url, location=folder)
-    write(folder, "0003_roof", "ALTER TABLE walls ADD COLUMN roof text")
+    write(folder, "0003_roof", "ALTER TABLE toy_walls ADD COLUMN roof text")
     async with session.transaction():
-        await session.execute("LOCK TABLE walls")
+        await session.execute("LOCK TABLE toy_walls")
         trying = asyncio.create_task(up(database_url, location=folder, lock_timeout=0.1))
         await asyncio.sleep(0.3)  # more than one try
         assert not trying.done()
@@ -142,7 +142,7 @@ async def test_a_table_in_use_is_tried_again(database_url: str, session: asyncpg
     "wrong",
     [
         "CREATE TABLE roof (id int); SELECT 1/0",
-        "CREATE TABLE roof (id int); CREATE INDEX CONCURRENTLY ON walls (id)",
+        "CREATE TABLE roof (id int); CREATE INDEX CONCURRENTLY ON toy_walls (id)",
         "",
     ],
     ids=["fails", "no transaction", "empty"],
@@ -154,7 +154,7 @@ async def test_a_failing_file_leaves_nothing_behind(
     write(folder, "0004_garden", "CREATE TABLE garden (id int)")
     with pytest.raises(MigrationError, match="0003_roof failed and was rolled back"):
         await up(database_url, location=folder)
-    assert await tables(session) == {"migrations", "gate", "walls"}  # what was before stays
+    assert await tables(session) == {"migrations", "gate", "toy_walls"}  # what was before stays
     assert (await status(database_url, location=folder)).pending == ("0003_roof", "0004_garden")
     write(folder, "0003_roof", "CREATE TABLE roof (id int)")
     assert await up(database_url, location=folder) == ["0003_roof", "0004_garden"]

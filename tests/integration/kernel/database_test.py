@@ -27,7 +27,7 @@ from mainstay.kernel.db.engine import Connection, Database
 from mainstay.kernel.db.statements import Statement
 
 THINGS = Table(
-    "things",
+    "toy_things",
     MetaData(),
     Column("id", BigInteger, primary_key=True),
     Column("name", Text),
@@ -40,9 +40,9 @@ COUNT = Statement(select(func.count()).select_from(THINGS))
 
 
 @pytest.fixture
-async def things(session: asyncpg.Connection) -> None:
+async def toy_things(session: asyncpg.Connection) -> None:
     """A table whose constraints can be violated."""
-    await session.execute("CREATE TABLE things (id bigint PRIMARY KEY, name text, weight int CHECK (weight > 0))")
+    await session.execute("CREATE TABLE toy_things (id bigint PRIMARY KEY, name text, weight int CHECK (weight > 0))")
 
 
 # Statements
@@ -90,7 +90,7 @@ def test_a_list_whose_length_is_in_the_text_is_refused() -> None:
         Statement(select(THINGS).where(THINGS.c.id.in_(bindparam("ids", expanding=True))))
 
 
-async def test_a_list_is_one_parameter(database: Database, things: None) -> None:
+async def test_a_list_is_one_parameter(database: Database, toy_things: None) -> None:
     for number in range(4):
         await database.fetch_one(ADD, {"id": number, "name": None})
     some = Statement(select(THINGS.c.id).where(THINGS.c.id == any_(bindparam("ids"))).order_by(THINGS.c.id))
@@ -101,7 +101,7 @@ async def test_a_list_is_one_parameter(database: Database, things: None) -> None
 # What comes back
 
 
-async def test_rows_come_back_as_they_are(database: Database, things: None) -> None:
+async def test_rows_come_back_as_they_are(database: Database, toy_things: None) -> None:
     await database.fetch_one(ADD, {"id": 1, "name": "one"})
     await database.fetch_one(ADD, {"id": 2, "name": None})
     assert tuple(await database.fetch_one(GET, {"id": 1}) or ()) == (1, "one", None)
@@ -110,7 +110,7 @@ async def test_rows_come_back_as_they_are(database: Database, things: None) -> N
     assert await database.fetch_text("SELECT $1::text", ["text"]) == "text"
 
 
-async def test_no_row_is_none_or_an_empty_list(database: Database, things: None) -> None:
+async def test_no_row_is_none_or_an_empty_list(database: Database, toy_things: None) -> None:
     assert await database.fetch_one(GET, {"id": 1}) is None
     assert await database.fetch_all(ALL, {}) == []
     assert await database.fetch_value(GET, {"id": 1}) is None
@@ -132,18 +132,20 @@ async def test_each_statement_is_its_own_transaction(database: Database, session
 
 
 async def test_a_transaction_commits_all_its_statements(
-    database: Database, session: asyncpg.Connection, things: None
+    database: Database, session: asyncpg.Connection, toy_things: None
 ) -> None:
     async with database.transaction() as connection:
         await connection.fetch_one(ADD, {"id": 1, "name": "a"})
         await connection.fetch_one(ADD, {"id": 2, "name": "b"})
         assert await connection.fetch_value(COUNT, {}) == 2
-        assert await session.fetchval("SELECT count(*) FROM things") == 0
-    assert await session.fetchval("SELECT count(*) FROM things") == 2
+        assert await session.fetchval("SELECT count(*) FROM toy_things") == 0
+    assert await session.fetchval("SELECT count(*) FROM toy_things") == 2
 
 
 @pytest.mark.parametrize("error", [NotFound(), RuntimeError(), asyncio.CancelledError()])
-async def test_an_error_in_a_transaction_rolls_it_back(database: Database, things: None, error: BaseException) -> None:
+async def test_an_error_in_a_transaction_rolls_it_back(
+    database: Database, toy_things: None, error: BaseException
+) -> None:
     async def write_and_fail() -> None:
         async with database.transaction() as connection:
             await connection.fetch_one(ADD, {"id": 1, "name": "a"})
@@ -154,7 +156,7 @@ async def test_an_error_in_a_transaction_rolls_it_back(database: Database, thing
     assert await database.fetch_value(COUNT) == 0
 
 
-async def test_a_violation_in_a_transaction_rolls_it_back(database: Database, things: None) -> None:
+async def test_a_violation_in_a_transaction_rolls_it_back(database: Database, toy_things: None) -> None:
     async def write_twice() -> None:
         async with database.transaction() as connection:
             await connection.fetch_one(ADD, {"id": 1, "name": "a"})
@@ -166,7 +168,7 @@ async def test_a_violation_in_a_transaction_rolls_it_back(database: Database, th
 
 
 async def test_a_connection_that_dies_in_a_transaction_is_unavailable(
-    database: Database, session: asyncpg.Connection, things: None
+    database: Database, session: asyncpg.Connection, toy_things: None
 ) -> None:
     async def between_statements() -> None:
         async with database.transaction() as connection:
@@ -187,7 +189,7 @@ def closed(connection: Connection) -> Callable[[], Awaitable[bool]]:
 
 
 async def test_a_transaction_that_idles_is_ended_by_the_server(
-    database: Database, things: None, eventually: Callable[..., Awaitable[Any]]
+    database: Database, toy_things: None, eventually: Callable[..., Awaitable[Any]]
 ) -> None:
     async def idle() -> None:
         async with database.transaction() as connection:
@@ -201,9 +203,9 @@ async def test_a_transaction_that_idles_is_ended_by_the_server(
 
 
 async def test_one_of_two_transactions_that_wait_for_each_other_is_unavailable(
-    database: Database, session: asyncpg.Connection, things: None
+    database: Database, session: asyncpg.Connection, toy_things: None
 ) -> None:
-    await session.execute("INSERT INTO things VALUES (1), (2)")
+    await session.execute("INSERT INTO toy_things VALUES (1), (2)")
     await session.execute(
         f"ALTER DATABASE {database_of(session)} SET deadlock_timeout = '20ms'"  # else our lock_timeout is first
     )
@@ -240,10 +242,10 @@ async def test_a_statement_that_takes_too_long_is_unavailable(database: Database
 
 
 async def test_a_lock_that_takes_too_long_is_unavailable(
-    database: Database, session: asyncpg.Connection, things: None
+    database: Database, session: asyncpg.Connection, toy_things: None
 ) -> None:
     async with session.transaction():
-        await session.execute("LOCK TABLE things")
+        await session.execute("LOCK TABLE toy_things")
         with pytest.raises(Unavailable) as raised:
             await database.fetch_all(ALL, {})
     assert isinstance(raised.value.original_error, asyncpg.LockNotAvailableError)
@@ -256,12 +258,12 @@ async def test_a_lock_that_takes_too_long_is_unavailable(
         ("SELECT 1 / 0", asyncpg.DivisionByZeroError),
         ("SELECT nothing FROM nowhere", asyncpg.UndefinedTableError),
         ("SELEC 1", asyncpg.PostgresSyntaxError),
-        ("INSERT INTO things VALUES (1, NULL, -1)", asyncpg.CheckViolationError),
+        ("INSERT INTO toy_things VALUES (1, NULL, -1)", asyncpg.CheckViolationError),
         ("SELECT pg_sleep(10)", Unavailable),
     ],
 )
 async def test_a_statement_that_fails_leaves_its_connection_sound(
-    database: Database, things: None, text: str, error: type[Exception]
+    database: Database, toy_things: None, text: str, error: type[Exception]
 ) -> None:
     before = await database.fetch_text("SELECT pg_backend_pid()")
     with pytest.raises(error):
@@ -271,7 +273,7 @@ async def test_a_statement_that_fails_leaves_its_connection_sound(
 
 @pytest.mark.parametrize("value", [2**63, "seven", object()])
 async def test_a_value_that_is_not_of_the_parameters_type_is_our_fault_not_the_databases(
-    database: Database, things: None, value: object
+    database: Database, toy_things: None, value: object
 ) -> None:
     before = await database.fetch_text("SELECT pg_backend_pid()")
     with pytest.raises(asyncpg.DataError, match="invalid input"):
@@ -303,13 +305,13 @@ async def test_what_a_retry_may_mend_is_unavailable(database: Database, sqlstate
 
 
 async def test_a_table_that_changes_its_shape_is_no_trouble_to_prepared_statements(
-    database: Database, session: asyncpg.Connection, things: None
+    database: Database, session: asyncpg.Connection, toy_things: None
 ) -> None:
     await database.fetch_one(ADD, {"id": 1, "name": "a"})
-    everything = "SELECT to_jsonb(things) FROM things"
+    everything = "SELECT to_jsonb(toy_things) FROM toy_things"
     await database.fetch_text(everything)
-    await session.execute("ALTER TABLE things ADD COLUMN colour text")
-    await session.execute("ALTER TABLE things ALTER COLUMN weight TYPE bigint")
+    await session.execute("ALTER TABLE toy_things ADD COLUMN colour text")
+    await session.execute("ALTER TABLE toy_things ALTER COLUMN weight TYPE bigint")
     assert "colour" in await database.fetch_text(everything)
     assert tuple(await database.fetch_one(GET, {"id": 1}) or ()) == (1, "a", None)
 

@@ -239,7 +239,7 @@ async def test_who_loses_against_a_deletion_is_told_that_there_is_nothing(
 
 # A retry whose own run fails
 
-MARKS = Table("marks", MetaData(), Column("id", BigInteger, primary_key=True), Column("name", Text))
+MARKS = Table("toy_marks", MetaData(), Column("id", BigInteger, primary_key=True), Column("name", Text))
 ADD = insert(MARKS).values(id=bindparam("id"), name=bindparam("name"))
 
 
@@ -260,10 +260,10 @@ class MarkMade(Event):
 
 
 @pytest.fixture
-async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
+async def toy_marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator[httpx.AsyncClient]:
     """A service whose marks have a name each: looked up before (`/looked-up`), or left to the constraint."""
     await session.execute(
-        "CREATE TABLE marks (id bigint PRIMARY KEY DEFAULT 0, name text CONSTRAINT marks_name_key UNIQUE)"
+        "CREATE TABLE toy_marks (id bigint PRIMARY KEY DEFAULT 0, name text CONSTRAINT toy_marks_name_key UNIQUE)"
     )
     router = APIRouter(route_class=UnitRoute)
     database = Database(database_url)
@@ -274,15 +274,15 @@ async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator
 
     def make(request: Request, name: str) -> Response:
         unit, number = begin(request, PostgresUnit(database)), next(numbers)
-        unit.write(ADD, {"id": number, "name": name}, {"marks_name_key": taken})
+        unit.write(ADD, {"id": number, "name": name}, {"toy_marks_name_key": taken})
         unit.emit(MarkMade(aggregate_id=str(number), aggregate_version=1, data={}))
-        return respond({"id": number}, status=201, version=1, location=f"/marks/{number}")
+        return respond({"id": number}, status=201, version=1, location=f"/toy_marks/{number}")
 
     @router.post("/looked-up")
     @answers(MarkTaken, public=True, idempotency=Need.OPTIONAL)
     async def looked_up(request: Request, body: MarkIn) -> Response:
         answer = make(request, body.name)
-        if await database.fetch_text("SELECT count(*) FROM marks WHERE name = $1", [body.name]):
+        if await database.fetch_text("SELECT count(*) FROM toy_marks WHERE name = $1", [body.name]):
             raise MarkTaken
         return answer
 
@@ -292,7 +292,7 @@ async def marks(database_url: str, session: asyncpg.Connection) -> AsyncIterator
         return make(request, body.name)
 
     app = create_application(
-        title="marks",
+        title="toy_marks",
         routers=[router],
         limits=Limits(),
         access_log=AccessLog(json=False),
@@ -307,9 +307,9 @@ BOTH_WAYS = pytest.mark.parametrize("path", ["/looked-up", "/constrained"])
 
 
 @BOTH_WAYS
-async def test_a_retry_gets_the_first_answer_though_its_own_run_fails(marks: httpx.AsyncClient, path: str) -> None:
-    first = await marks.post(path, json={"name": "a"}, headers=key("k"))
-    retry = await marks.post(path, json={"name": "a"}, headers=key("k"))
+async def test_a_retry_gets_the_first_answer_though_its_own_run_fails(toy_marks: httpx.AsyncClient, path: str) -> None:
+    first = await toy_marks.post(path, json={"name": "a"}, headers=key("k"))
+    retry = await toy_marks.post(path, json={"name": "a"}, headers=key("k"))
     assert first.status_code == 201
     assert seen(retry) == seen(first)
     assert retry.headers["idempotency-replayed"] == "true"
@@ -317,29 +317,29 @@ async def test_a_retry_gets_the_first_answer_though_its_own_run_fails(marks: htt
 
 @BOTH_WAYS
 async def test_another_request_with_a_used_key_is_a_reuse_though_its_own_run_fails(
-    marks: httpx.AsyncClient, path: str
+    toy_marks: httpx.AsyncClient, path: str
 ) -> None:
-    await marks.post(path, json={"name": "a"}, headers=key("k"))
-    await marks.post(path, json={"name": "b"}, headers=key("l"))
-    answer = await marks.post(path, json={"name": "b"}, headers=key("k"))
+    await toy_marks.post(path, json={"name": "a"}, headers=key("k"))
+    await toy_marks.post(path, json={"name": "b"}, headers=key("l"))
+    answer = await toy_marks.post(path, json={"name": "b"}, headers=key("k"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency_key_reused")
 
 
 @BOTH_WAYS
-async def test_a_failure_keeps_no_key(marks: httpx.AsyncClient, session: asyncpg.Connection, path: str) -> None:
-    await marks.post(path, json={"name": "a"})
+async def test_a_failure_keeps_no_key(toy_marks: httpx.AsyncClient, session: asyncpg.Connection, path: str) -> None:
+    await toy_marks.post(path, json={"name": "a"})
     for _ in range(2):
-        answer = await marks.post(path, json={"name": "a"}, headers=key("k"))
+        answer = await toy_marks.post(path, json={"name": "a"}, headers=key("k"))
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "mark_taken")
     assert await rows(session, "idempotency_keys", "outbox") == [0, 1]
-    assert (await marks.post(path, json={"name": "b"}, headers=key("k"))).status_code == 201
+    assert (await toy_marks.post(path, json={"name": "b"}, headers=key("k"))).status_code == 201
 
 
 @BOTH_WAYS
 async def test_requests_at_once_with_one_key_get_one_answer_though_all_but_one_fail(
-    marks: httpx.AsyncClient, session: asyncpg.Connection, path: str
+    toy_marks: httpx.AsyncClient, session: asyncpg.Connection, path: str
 ) -> None:
-    answered = await asyncio.gather(*(marks.post(path, json={"name": "a"}, headers=key("k")) for _ in range(50)))
+    answered = await asyncio.gather(*(toy_marks.post(path, json={"name": "a"}, headers=key("k")) for _ in range(50)))
     assert len({seen(answer) for answer in answered}) == 1
     assert answered[0].status_code == 201
-    assert await rows(session, "marks", "idempotency_keys", "outbox") == [1, 1, 1]
+    assert await rows(session, "toy_marks", "idempotency_keys", "outbox") == [1, 1, 1]

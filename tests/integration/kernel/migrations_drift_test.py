@@ -95,21 +95,22 @@ async def test_verify_finds_what_differs_from_the_models(database_url: str, conn
 async def test_verify_finds_constraints_of_either_side(database_url: str, connection: asyncpg.Connection) -> None:
     models = MetaData()
     columns = [Column("id", Integer, primary_key=True), Column("room", Integer, nullable=False)]
-    Table("shelves", models, *columns, CheckConstraint("room > 0", name="shelves_room_check"))
+    Table("toy_shelves", models, *columns, CheckConstraint("room > 0", name="toy_shelves_room_check"))
     await connection.execute(
         """
         CREATE TABLE toy_rooms (id int PRIMARY KEY);
-        CREATE TABLE shelves (
+        CREATE TABLE toy_shelves (
             id int PRIMARY KEY,
-            room int NOT NULL CONSTRAINT shelves_room_key UNIQUE CONSTRAINT shelves_room_fkey REFERENCES toy_rooms
+            room int NOT NULL
+                CONSTRAINT toy_shelves_room_key UNIQUE CONSTRAINT toy_shelves_room_fkey REFERENCES toy_rooms
         );
         """
     )
     await up(database_url)
     assert sorted(await verify(database_url, models)) == [
-        "table shelves: constraint shelves_room_check is in the models, not in the database",
-        "table shelves: constraint shelves_room_key is in the database, not in the models",
-        "table shelves: fk shelves_room_fkey is in the database, not in the models",
+        "table toy_shelves: constraint toy_shelves_room_check is in the models, not in the database",
+        "table toy_shelves: constraint toy_shelves_room_key is in the database, not in the models",
+        "table toy_shelves: fk toy_shelves_room_fkey is in the database, not in the models",
     ]
 
 

@@ -25,14 +25,15 @@ async def test_new_revision_leads_to_the_models(database_url: str, tmp_path: Pat
     shutil.copytree(LOCATION, folder)
     await up(database_url)
     models = MetaData()
-    Table("toys", models, Column("id", Integer, primary_key=True), Column("name", Text, nullable=False, index=True))
+    columns = (Column("id", Integer, primary_key=True), Column("name", Text, nullable=False, index=True))
+    Table("toy_boxes", models, *columns)
 
-    file = await migrations.new_revision(database_url, models, "Create toys", location=folder)
+    file = await migrations.new_revision(database_url, models, "Create toy boxes", location=folder)
 
-    assert re.fullmatch(r"\d{4}_\d\d_\d\d_\d{4}_create_toys\.py", file.name)
+    assert re.fullmatch(r"\d{4}_\d\d_\d\d_\d{4}_create_toy_boxes\.py", file.name)
     assert await up(database_url, location=folder) == [file.name[:15]]
     assert await verify(database_url, models, location=folder) == []
-    next_file = await migrations.new_revision(database_url, models, "Paint toys", location=folder)
+    next_file = await migrations.new_revision(database_url, models, "Paint toy boxes", location=folder)
     assert file.name[:15] < next_file.name[:15]
 
 
@@ -40,7 +41,7 @@ async def test_new_revision_of_a_database_that_is_not_current(database_url: str,
     folder = tmp_path / "migrations"
     shutil.copytree(LOCATION, folder)
     with pytest.raises(MigrationError, match="not up to date"):
-        await migrations.new_revision(database_url, MetaData(), "Create toys", location=folder)
+        await migrations.new_revision(database_url, MetaData(), "Create toy boxes", location=folder)
     assert len(list((folder / "versions").glob("*.py"))) == len(FILES)
 
 

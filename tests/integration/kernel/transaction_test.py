@@ -12,8 +12,8 @@ from mainstay.kernel.core.unit import Reply
 from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.unit import PostgresUnit
 
-SAVE = "UPDATE things SET version = version + 1 WHERE id = 1 RETURNING version"
-TRANSACTIONS = "SELECT xmin::text FROM things WHERE version > 1 UNION SELECT xmin::text FROM outbox"
+SAVE = "UPDATE toy_things SET version = version + 1 WHERE id = 1 RETURNING version"
+TRANSACTIONS = "SELECT xmin::text FROM toy_things WHERE version > 1 UNION SELECT xmin::text FROM outbox"
 
 
 class ThingChanged(Event):
@@ -28,10 +28,10 @@ class ThingChanged(Event):
 
 
 @pytest.fixture(autouse=True)
-async def things(session: asyncpg.Connection) -> None:
+async def toy_things(session: asyncpg.Connection) -> None:
     """One thing, and another."""
-    await session.execute("CREATE TABLE things (id bigint PRIMARY KEY, version bigint CHECK (version < 9))")
-    await session.execute("INSERT INTO things VALUES (1, 1), (2, 1)")
+    await session.execute("CREATE TABLE toy_things (id bigint PRIMARY KEY, version bigint CHECK (version < 9))")
+    await session.execute("INSERT INTO toy_things VALUES (1, 1), (2, 1)")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_what_emits_nothing_wakes_nobody(database: Database, told: list[in
     ("statement", "event", "error"),
     [
         ("SELECT 1 / 0", ThingChanged.of(2), asyncpg.DivisionByZeroError),
-        ("UPDATE things SET version = 9", ThingChanged.of(2), asyncpg.CheckViolationError),
+        ("UPDATE toy_things SET version = 9", ThingChanged.of(2), asyncpg.CheckViolationError),
         (SAVE, ThingChanged.of("none"), asyncpg.DataError),
     ],
     ids=["statement", "constraint", "event"],
@@ -106,7 +106,7 @@ async def test_what_fails_leaves_nothing_and_wakes_nobody(
 
     with pytest.raises(error):
         await change()
-    assert await session.fetchval("SELECT max(version) FROM things") == 1
+    assert await session.fetchval("SELECT max(version) FROM toy_things") == 1
     assert (await events(session), told) == ([], [])
 
 

@@ -16,7 +16,7 @@ from mainstay.kernel.db.engine import Database
 from mainstay.kernel.db.unit import PostgresUnit
 
 THINGS = Table(
-    "things",
+    "toy_things",
     MetaData(),
     Column("id", BigInteger, primary_key=True),
     Column("name", Text),
@@ -31,9 +31,9 @@ SAVE = (
 )
 REMOVE = delete(THINGS).where(THINGS.c.id == bindparam("id"))
 
-REPLY = Reply(201, b'{"id":1}', '"1"', "/things/1")
-KEY = Key(tenant="", scope="POST /things", value="k", fingerprint=b"f")
-NO_ROWS = {"things": 0, "idempotency_keys": 0, "outbox": 0}
+REPLY = Reply(201, b'{"id":1}', '"1"', "/toy_things/1")
+KEY = Key(tenant="", scope="POST /toy_things", value="k", fingerprint=b"f")
+NO_ROWS = {"toy_things": 0, "idempotency_keys": 0, "outbox": 0}
 
 
 class ThingEvent(Event):
@@ -59,11 +59,11 @@ def saved(name: str, version_before: int) -> dict[str, object]:
 
 
 @pytest.fixture(autouse=True)
-async def things(session: asyncpg.Connection) -> None:
+async def toy_things(session: asyncpg.Connection) -> None:
     """A table whose constraints can be violated."""
     await session.execute(
-        "CREATE TABLE things (id bigint PRIMARY KEY, name text CONSTRAINT things_name_key UNIQUE, "
-        "weight int CONSTRAINT things_weight_check CHECK (weight > 0), version bigint)"
+        "CREATE TABLE toy_things (id bigint PRIMARY KEY, name text CONSTRAINT toy_things_name_key UNIQUE, "
+        "weight int CONSTRAINT toy_things_weight_check CHECK (weight > 0), version bigint)"
     )
 
 
@@ -85,11 +85,11 @@ async def test_change_key_and_events_are_one_statement_and_one_transaction(
     await work.commit(REPLY, KEY)
     assert len(sent) == 1
     transactions = await session.fetch(
-        "SELECT xmin::text FROM things UNION SELECT xmin::text FROM idempotency_keys "
+        "SELECT xmin::text FROM toy_things UNION SELECT xmin::text FROM idempotency_keys "
         "UNION SELECT xmin::text FROM outbox"
     )
     assert len(transactions) == 1
-    assert await rows(session) == {"things": 1, "idempotency_keys": 1, "outbox": 2}
+    assert await rows(session) == {"toy_things": 1, "idempotency_keys": 1, "outbox": 2}
 
 
 def recording(database: Database, sent: list[str]) -> Database:
@@ -115,7 +115,7 @@ async def test_every_part_may_be_left_out(
         work.write(ADD, thing())
     work.emit(*(event(version) for version in range(1, events + 1)))
     await work.commit(REPLY, KEY if keyed else None)
-    assert await rows(session) == {"things": int(change), "idempotency_keys": int(keyed), "outbox": events}
+    assert await rows(session) == {"toy_things": int(change), "idempotency_keys": int(keyed), "outbox": events}
 
 
 async def test_nothing_to_write_sends_no_statement() -> None:
@@ -127,13 +127,13 @@ async def test_nothing_to_write_sends_no_statement() -> None:
 async def test_updates_and_deletions_are_changes_too(
     database: Database, session: asyncpg.Connection, change: Any, values: dict[str, object]
 ) -> None:
-    await session.execute("INSERT INTO things VALUES (1, 'old', 1, 1)")
+    await session.execute("INSERT INTO toy_things VALUES (1, 'old', 1, 1)")
     work = PostgresUnit(database)
     work.write(change, values)
     work.emit(event(2))
     await work.commit(REPLY, None)
     assert (await rows(session))["outbox"] == 1
-    assert await session.fetchval("SELECT count(*) FROM things WHERE name = 'old'") == 0
+    assert await session.fetchval("SELECT count(*) FROM toy_things WHERE name = 'old'") == 0
 
 
 async def test_a_statement_of_one_shape_is_composed_once(database: Database) -> None:
@@ -143,7 +143,7 @@ async def test_a_statement_of_one_shape_is_composed_once(database: Database) -> 
         work = PostgresUnit(database)
         work.write(ADD, thing(number))
         work.emit(event(thing=number))
-        await work.commit(REPLY, Key("", "POST /things", f"k{number}", b"f"))
+        await work.commit(REPLY, Key("", "POST /toy_things", f"k{number}", b"f"))
     assert sent[0] is sent[1]
 
 
@@ -207,13 +207,13 @@ async def test_an_event_that_cannot_be_written_leaves_nothing(database: Database
 async def test_a_change_that_meets_no_row_is_a_lost_race_and_leaves_nothing(
     database: Database, session: asyncpg.Connection, keyed: bool
 ) -> None:
-    await session.execute("INSERT INTO things VALUES (1, 'old', 1, 7)")
+    await session.execute("INSERT INTO toy_things VALUES (1, 'old', 1, 7)")
     work = PostgresUnit(database)
     work.write(SAVE, saved("new", 6))
     work.emit(event(7))
     with pytest.raises(LostRace):
         await work.commit(REPLY, KEY if keyed else None)
-    assert await rows(session) == {**NO_ROWS, "things": 1}
+    assert await rows(session) == {**NO_ROWS, "toy_things": 1}
 
 
 # Violations
@@ -222,12 +222,12 @@ async def test_a_change_that_meets_no_row_is_a_lost_race_and_leaves_nothing(
 async def test_a_violated_constraint_is_the_error_that_its_name_stands_for(
     database: Database, session: asyncpg.Connection
 ) -> None:
-    await session.execute("INSERT INTO things VALUES (7, 'taken', 1, 1)")
+    await session.execute("INSERT INTO toy_things VALUES (7, 'taken', 1, 1)")
 
     async def name_taken(_: Exception) -> NameTaken:
-        return NameTaken(by=await database.fetch_text("SELECT id FROM things WHERE name = 'taken'"))
+        return NameTaken(by=await database.fetch_text("SELECT id FROM toy_things WHERE name = 'taken'"))
 
-    work = full_unit(database, {"things_name_key": name_taken}, name="taken")
+    work = full_unit(database, {"toy_things_name_key": name_taken}, name="taken")
     with pytest.raises(NameTaken) as raised:
         await work.commit(REPLY, KEY)
     assert raised.value.details == {"by": 7}
@@ -238,7 +238,7 @@ async def test_a_violation_that_nobody_has_named_comes_through(database: Databas
     async def name_taken(_: Exception) -> NameTaken:
         pytest.fail("another constraint was violated")
 
-    work = full_unit(database, {"things_name_key": name_taken}, weight=0)
+    work = full_unit(database, {"toy_things_name_key": name_taken}, weight=0)
     with pytest.raises(asyncpg.CheckViolationError):
         await work.commit(REPLY, KEY)
 
@@ -248,7 +248,7 @@ async def test_a_violation_that_nobody_has_named_comes_through(database: Databas
 
 async def test_the_first_answer_is_kept_as_it_was(database: Database) -> None:
     for number, reply in enumerate((REPLY, Reply(204, b""), Reply(200, bytes(range(256)), '"9223372036854775807"'))):
-        key = Key("tenant", "POST /things", f"k{number}", b"f")
+        key = Key("tenant", "POST /toy_things", f"k{number}", b"f")
         await PostgresUnit(database).commit(reply, key)
         assert await PostgresUnit(database).first(key) == reply
 
@@ -275,7 +275,7 @@ async def test_a_key_whose_first_use_does_not_end_is_a_request_in_progress(
     database: Database, session: asyncpg.Connection, waiting: Callable[..., Awaitable[None]]
 ) -> None:
     async with session.transaction():
-        await session.execute("INSERT INTO idempotency_keys VALUES ('', 'POST /things', 'k', '', 201, '')")
+        await session.execute("INSERT INTO idempotency_keys VALUES ('', 'POST /toy_things', 'k', '', 201, '')")
         retry = asyncio.create_task(full_unit(database).commit(REPLY, KEY))
         await waiting()
         with pytest.raises(RequestInProgress):
@@ -292,7 +292,7 @@ async def test_a_key_whose_first_use_ends_meanwhile_is_taken_or_free(
     error: type[Exception] | None,
 ) -> None:
     await session.execute("BEGIN")
-    await session.execute("INSERT INTO idempotency_keys VALUES ('', 'POST /things', 'k', '', 201, '')")
+    await session.execute("INSERT INTO idempotency_keys VALUES ('', 'POST /toy_things', 'k', '', 201, '')")
     retry = asyncio.create_task(full_unit(database).commit(REPLY, KEY))
     await waiting()
     await session.execute(ends)
@@ -303,8 +303,8 @@ async def test_a_key_whose_first_use_ends_meanwhile_is_taken_or_free(
 @pytest.mark.parametrize(
     "lock",
     [
-        "INSERT INTO things VALUES (1)",  # a row of the same id that is not committed
-        "LOCK TABLE things",
+        "INSERT INTO toy_things VALUES (1)",  # a row of the same id that is not committed
+        "LOCK TABLE toy_things",
         "LOCK TABLE outbox",
         "LOCK TABLE idempotency_keys",  # the whole table: a migration, not the first use of the key
     ],
