@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 
+from tests.conformance.resources import RESOURCES, Resource
+
+OURS = {"pets", "tasks", "orders", "configs", "users"}
 PASSWORD = "correct-battery-horse"  # noqa: S105 - everybody's here
 _NEW_PASSWORD = "correct-battery-horses"  # noqa: S105 - the same
 _ANY = {"If-Match": "*"}
@@ -35,6 +38,9 @@ async def every_call(client: httpx.AsyncClient) -> None:
     await _orders(client)
     await _configs(client)
     await _users(client)
+    for resource in RESOURCES:
+        if resource.owner not in OURS:
+            await _of_ones_own(client, resource)
     await call(client, "GET", "/readyz")
     for path in _lists():
         await call(client, "GET", path)
@@ -101,6 +107,17 @@ async def _configs(client: httpx.AsyncClient) -> None:
     await call(client, "GET", "/api/v1/applications")
 
 
+async def _of_ones_own(client: httpx.AsyncClient, resource: Resource) -> None:
+    """What `mainstay new service` has begun here."""
+    made = [await _twice(client, resource.collection, dict(resource.body(text)), text) for text in ("a", "b")]
+    path = f"{resource.collection}/{made[0]['id']}"
+    await call(client, "GET", path)
+    await call(client, resource.changed_by[0], path, dict(resource.change("c")))
+    page = await call(client, "GET", f"{resource.collection}?limit=1")
+    await call(client, "GET", f"{resource.collection}?limit=1&cursor={page['nextCursor']}")
+    await call(client, "DELETE", path)
+
+
 async def _users(client: httpx.AsyncClient) -> None:
     shown = {"email": "ada@example.com", "password": PASSWORD}
     user = await call(client, "POST", "/api/v1/users", shown)
@@ -137,8 +154,8 @@ async def _register(client: httpx.AsyncClient, name: str) -> Any:
     return await call(client, "POST", "/api/v1/users", {"email": f"{name}@example.com", "password": PASSWORD})
 
 
-async def _twice(client: httpx.AsyncClient, path: str, body: _JSON) -> Any:
+async def _twice(client: httpx.AsyncClient, path: str, body: _JSON, key: str = "one") -> Any:
     """The second time, the first answer is looked up."""
     for _ in range(2):
-        made = await call(client, "POST", path, body, {"Idempotency-Key": "one"})
+        made = await call(client, "POST", path, body, {"Idempotency-Key": key})
     return made

@@ -25,7 +25,7 @@ from mainstay.app import create_app
 from mainstay.kernel.http.unit import UnitRoute
 from mainstay.kernel.ops.access_log import AccessLog
 from mainstay.services.configs.driver import Connection
-from mainstay.settings import load_settings
+from mainstay.settings import SERVICES, load_settings
 from tests.conftest import client_of, run_sql, running
 from tests.integration.plans.calls import every_call
 from tests.integration.plans.filling import FILL, TABLES
@@ -137,7 +137,7 @@ async def call_all(url: str, folder: Path, expected: set[str]) -> None:
     async with running(create_app(settings)) as app, client_of(app) as client:
         routes = [route for route in app.routes if isinstance(route, UnitRoute) and route.contract.stored]
         expected.update(f"{method} {route.path}" for route in routes for method in route.methods)
-        scopes = [f"{service}:*" for service in ("pets", "tasks", "configs", "orders")]
+        scopes = [f"{service}:*" for service in SERVICES if service != "users"]
         admin = sign_in(url, app.state.users().keys, scopes=scopes, role="admin", tenant="tenant-1")
         client.headers.update(admin.headers)
         await every_call(client)
