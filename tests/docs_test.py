@@ -174,6 +174,17 @@ def test_the_diagram_shows_the_rooms_that_the_linter_holds() -> None:
                 assert re.search(rf"\b{upper[0]}\b.*--> {room}\b", diagram) or room == "kernel", (upper, room)
 
 
+# Figures
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    _, _, rows = (ROOT / "README.md").read_text().partition("| requests a second |")
+    figures = re.findall(r"(?<=\| )\d[\d,]*(?= [|(])", rows.partition("\n\n")[0])
+    assert len(figures) == 18
+    measured = (ROOT / "bench" / "results.md").read_text()
+    assert [figure for figure in figures if f"| {figure} |" not in measured] == []
+
+
 # Settings
 
 
