@@ -19,7 +19,7 @@ from tests.conformance.resources import RESOURCES
 
 ROOT = Path(__file__).parents[1]
 WAYBILLS = ("waybills", "--field", "number:str", "--field", "total_cents:int", "--field", "due:date")
-LODGINGS = ("lodgings", "--field", "name:str", "--field", "is_open:bool?", "--tenant", "--unique", "name")
+LODGINGS = ("lodgings", "--field", "name:str", "--tenant", "--unique", "name")
 SOUNDINGS = (
     "soundings",
     *("--field", "value:decimal", "--field", "taken_at:datetime", "--field", "note:text?", "--field", "is_valid:bool"),
