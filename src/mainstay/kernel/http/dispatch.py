@@ -21,8 +21,10 @@ class Dispatch:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._routes = defaultdict[tuple[str, str], list[UnitRoute]](list)
+        self._deepest = 0  # slashes: no value that stands in a path has one
         for route in router.routes:
             if isinstance(route, UnitRoute):
+                self._deepest = max(self._deepest, route.path.count("/"))
                 written_out = route.path.partition("{")[0].rstrip("/")
                 for method in route.methods:
                     self._routes[method, written_out].append(route)
@@ -35,6 +37,8 @@ class Dispatch:
     def _find(self, scope: Scope) -> UnitRoute | None:
         """The route, with what it has found in the path left in the scope."""
         begin = scope["path"]
+        if begin.count("/") > self._deepest:
+            return None
         while begin:
             for route in self._routes.get((scope["method"], begin), ()):
                 match, found = route.matches(scope)

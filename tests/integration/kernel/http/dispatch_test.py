@@ -1,5 +1,7 @@
 """A look-up finds for each request the operation that Starlette's search, route after route, would find."""
 
+from typing import Any
+
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
@@ -56,6 +58,21 @@ def test_every_operation_is_found_with_what_stands_in_its_path(app: FastAPI) -> 
 )
 def test_what_is_no_operation_is_left_to_the_router(app: FastAPI, method: str, path: str) -> None:
     assert Dispatch(app.router)._find(scope_of(method, path)) is None
+
+
+def test_a_path_of_many_slashes_is_not_looked_for_once_for_each(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would be work that grows with the square of its length: a quarter of a second for what a head may hold."""
+    looked_for: list[str] = []
+
+    class Noting(dict[tuple[str, str], list[UnitRoute]]):
+        def get(self, key: tuple[str, str], default: Any = None) -> Any:
+            looked_for.append(key[1])
+            return super().get(key, default)
+
+    dispatch = Dispatch(app.router)
+    monkeypatch.setattr(dispatch, "_routes", Noting(dispatch._routes))
+    assert dispatch._find(scope_of("GET", "/a" * 30_000)) is None
+    assert len(looked_for) < 10
 
 
 def test_a_path_that_is_written_out_goes_before_one_with_a_place_in_it() -> None:
