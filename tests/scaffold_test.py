@@ -342,6 +342,35 @@ def test_where_one_cannot_be_written_none_is(folder: Checkout, impossible: str) 
     assert not folder.exists("new")
 
 
+def test_who_breaks_it_off_leaves_everything_as_it_was(folder: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Checkout._put
+
+    def break_off(checkout: Checkout, path: str, text: str | None) -> None:
+        if text == "the last":
+            raise KeyboardInterrupt
+        put(checkout, path, text)
+
+    monkeypatch.setattr(Checkout, "_put", break_off)
+    before = folder.files_in("")
+    with pytest.raises(KeyboardInterrupt):
+        folder.write({"new/a.py": "a", "new/b.py": "the last"})
+    assert folder.files_in("") == before
+
+
+def test_what_cannot_be_read_is_found_out_before_anything_is_written(folder: Checkout) -> None:
+    (folder.root / "picture").write_bytes(b"\xff")
+    before = folder.files_in("")
+    with pytest.raises(CheckoutError, match="picture: it cannot be read"):
+        folder.write({"new/a.py": "a", "picture": None})
+    assert folder.files_in("") == before
+
+
+def test_without_git_nobody_knows_what_is_committed(folder: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder.root / ".git").mkdir()
+    monkeypatch.setenv("PATH", "")
+    assert folder.uncommitted(["a"]) == []
+
+
 # The page on events
 
 

@@ -56,7 +56,7 @@ class Checkout:
 
     def uncommitted(self, paths: Iterable[str]) -> list[str]:
         """Those of the paths that differ from what is committed; none where git does not know."""
-        if not (self.root / ".git").exists():
+        if not (self.root / ".git").exists() or shutil.which("git") is None:
             return []
         command = ["git", "status", "--porcelain", "--", *paths]
         told = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False).stdout
@@ -88,14 +88,16 @@ class Checkout:
         """Write them all, or, where one cannot be written, leave everything as it was. Raises CheckoutError."""
         before: dict[str, str | None] = {}
         try:
+            before |= {path: self.read(path) if self.exists(path) else None for path in files}
             for path, text in files.items():
-                before[path] = self.read(path) if self.exists(path) else None
                 self._put(path, text)
-        except OSError as error:
+        except BaseException as error:  # Ctrl-C too
             for path, text in before.items():
                 with suppress(OSError):  # of the one that cannot be written
                     self._put(path, text)
-            raise CheckoutError(f"{error.filename}: {error.strerror}; nothing was changed") from error
+            if isinstance(error, OSError):
+                raise CheckoutError(f"{error.filename}: {error.strerror}; nothing was changed") from error
+            raise
 
     def _put(self, path: str, text: str | None) -> None:
         """Folders come with their first file and go with their last."""
