@@ -40,7 +40,7 @@ async def test_a_refresh_gives_the_next_pair(program: "Program", pair: TokenPair
     following = await program.sessions.refresh_session(pair.refresh_token)
     assert following.refresh_token != pair.refresh_token
     assert following.expires_in == 900
-    assert program.principal(following).subject == ada.id
+    assert program.principal(following).subject == str(ada.id)
     assert (await program.caller(following)).session_id == (await program.caller(pair)).session_id
     assert (await program.sessions.refresh_session(following.refresh_token)).refresh_token not in {
         pair.refresh_token,

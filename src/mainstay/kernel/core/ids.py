@@ -1,6 +1,7 @@
 """Identifiers made by the program."""
 
 import os
+import random
 import time
 from uuid import UUID
 
@@ -15,5 +16,12 @@ def uuid7() -> UUID:
     """
     milliseconds, nanoseconds = divmod(time.time_ns(), _NANOSECONDS_PER_MILLISECOND)
     fraction = nanoseconds * 4096 // _NANOSECONDS_PER_MILLISECOND
-    random = int.from_bytes(os.urandom(8), "big") & ((1 << _RANDOM_BITS) - 1)
-    return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << _RANDOM_BITS | random)
+    rest = int.from_bytes(os.urandom(8), "big") & ((1 << _RANDOM_BITS) - 1)
+    return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << _RANDOM_BITS | rest)
+
+
+def random_uuid() -> str:
+    """A UUID of version 4 (RFC 9562, section 5.4) as text, for what is no secret: a fourth of the time of `uuid4`."""
+    digits = f"{random.getrandbits(128):032x}"
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

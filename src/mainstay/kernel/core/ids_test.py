@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from mainstay.kernel.core import clock
-from mainstay.kernel.core.ids import uuid7
+from mainstay.kernel.core.ids import random_uuid, uuid7
 
 
 def test_is_a_uuid_of_version_7_of_now() -> None:
@@ -35,3 +35,17 @@ def test_now_is_aware_and_in_utc() -> None:
     offset = clock.now().utcoffset()
     assert offset is not None
     assert not offset
+
+
+def test_a_random_one_is_of_version_4_in_its_usual_spelling() -> None:
+    for made in (random_uuid() for _ in range(100)):
+        read = UUID(made)
+        assert (read.version, read.variant, str(read)) == (4, uuid4().variant, made)
+
+
+def test_random_ones_differ_in_every_place_that_is_free() -> None:
+    made = [random_uuid() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert [len({each[place] for each in made}) for place in range(36)] == [
+        {8: 1, 13: 1, 14: 1, 18: 1, 19: 4, 23: 1}.get(place, 16) for place in range(36)
+    ]

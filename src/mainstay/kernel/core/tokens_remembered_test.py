@@ -3,7 +3,6 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 import time_machine
@@ -16,11 +15,11 @@ from mainstay.kernel.core.tokens import Principal, TokenVerifier
 KEYS = HmacKeys(b"s" * 32)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-ADA = UUID("019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a")
+ADA = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
 
 
 def signed(**claims: Any) -> str:
-    good = {"iss": "mainstay", "aud": "mainstay", "sub": str(ADA), "iat": SECONDS, "exp": SECONDS + 900}
+    good = {"iss": "mainstay", "aud": "mainstay", "sub": ADA, "iat": SECONDS, "exp": SECONDS + 900}
     return KEYS.sign(json.dumps({**good, "jti": "one", "scope": "", "role": "user", **claims}).encode())
 
 

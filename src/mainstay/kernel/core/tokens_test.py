@@ -3,7 +3,6 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import jwt
 import pytest
@@ -19,12 +18,12 @@ KEY, PAST, STRANGER = (Ed25519PrivateKey.generate() for _ in range(3))
 ED = EdKeys(KEY, PAST.public_key())
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
-ADA = UUID("019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a")
+ADA = "019a9f2e-7c1b-7cc2-a5b0-1f2e3d4c5b6a"
 HEADER = {"alg": "HS256", "typ": "at+jwt"}
 CLAIMS: dict[str, Any] = {
     "iss": "mainstay",
     "aud": "api",
-    "sub": str(ADA),
+    "sub": ADA,
     "iat": SECONDS,
     "exp": SECONDS + 900,
     "jti": "one",
@@ -184,7 +183,8 @@ def test_a_token_of_or_for_somebody_else_is_refused(claim: str, value: object) -
 
 
 @pytest.mark.parametrize(
-    "subject", ["", "ada", "7", f"{{{ADA}}}", f"urn:uuid:{ADA}", str(ADA).upper(), ADA.hex, f"{ADA} ", "\0" * 36]
+    "subject",
+    ["", "ada", "7", f"{{{ADA}}}", f"urn:uuid:{ADA}", ADA.upper(), ADA.replace("-", ""), f"{ADA} ", "\0" * 36],
 )
 def test_a_subject_that_is_no_id_is_refused(subject: str) -> None:
     refused(with_claims(sub=subject))

@@ -5,7 +5,6 @@ import logging
 import re
 import time
 from functools import partial
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainstay.kernel.core.context import RequestContext, request_context
 from mainstay.kernel.core.errors import DomainError, InternalError, StartupError, Unavailable
+from mainstay.kernel.core.ids import random_uuid
 from mainstay.kernel.core.tokens import Principal
 from mainstay.kernel.http.cors import Cors
 from mainstay.kernel.http.errors import error_response, router_error
@@ -92,7 +92,7 @@ class Boundary:
 def _caller(scope: Scope) -> tuple[str | None, str | None]:
     """Who has called, and whose data it was about, as far as the route has found out: the ids of user and tenant."""
     principal: Principal | None = scope.get(PRINCIPAL_KEY)
-    return None if principal is None else str(principal.subject), scope.get(TENANT_KEY)
+    return None if principal is None else principal.subject, scope.get(TENANT_KEY)
 
 
 def _told(scope: Scope, error: BaseException) -> DomainError:
@@ -120,7 +120,7 @@ def _context(headers: Headers) -> RequestContext:
     request_id = headers.get(REQUEST_ID)
     traceparent = headers.get(b"traceparent")
     return RequestContext(
-        request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else str(uuid4()),
+        request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else random_uuid(),
         traceparent.decode() if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
     )
 

@@ -36,7 +36,7 @@ def _owner(request: StrictRequest) -> str:
     """The tenant or the user, where there is one: what others do with the same key is their business."""
     principal: Principal | None = request.scope.get(PRINCIPAL_KEY)
     tenant: str | None = request.scope.get(TENANT_KEY)
-    return tenant or ("" if principal is None else str(principal.subject))
+    return tenant or ("" if principal is None else principal.subject)
 
 
 def parse_key(header: str) -> str:

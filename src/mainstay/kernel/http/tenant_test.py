@@ -57,7 +57,7 @@ def test_what_is_missing_is_required(headers: dict[bytes, bytes]) -> None:
 
 def caller(tenant: str | None) -> Principal:
     return Principal(
-        subject=uuid4(), token_id="t", role="user", scopes=frozenset(), tenant=tenant, expires=datetime.now(UTC)
+        subject=str(uuid4()), token_id="t", role="user", scopes=frozenset(), tenant=tenant, expires=datetime.now(UTC)
     )
 
 

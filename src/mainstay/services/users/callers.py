@@ -22,6 +22,8 @@ class Caller:
     """A user in a session, as they are now: a role that was taken away counts no more, whatever the token says."""
 
     user_id: UUID
+    subject: str
+    """The same, as tokens have it."""
     session_id: UUID
     role: Role
     scopes: frozenset[str]
@@ -30,7 +32,7 @@ class Caller:
     @classmethod
     def of(cls, user: User, session_id: UUID) -> "Caller":
         """The user in this session."""
-        return cls(user.id, session_id, user.role, frozenset(user.scopes), user.tenant)
+        return cls(user.id, str(user.id), session_id, user.role, frozenset(user.scopes), user.tenant)
 
 
 class Callers:
@@ -47,7 +49,7 @@ class Callers:
         until, caller = self._known.get(session_id, (None, None))
         if until is None or caller is None or until <= now():
             caller = await self._ask(session_id)
-        if caller.user_id != principal.subject:
+        if caller.subject != principal.subject:
             raise InvalidToken
         return caller
 

@@ -47,7 +47,7 @@ def issued(user: User = USER, keys: Keys = HS) -> str:
 @pytest.mark.parametrize("keys", [HS, ED], ids=["HS256", "EdDSA"])
 def test_the_kernel_accepts_what_is_issued(keys: Keys) -> None:
     principal = TokenVerifier(keys, issuer="mainstay", audience="api").verify(issued(keys=keys))
-    assert (principal.subject, principal.role, principal.tenant) == (ADA, "user", None)
+    assert (principal.subject, principal.role, principal.tenant) == (str(ADA), "user", None)
     assert principal.scopes == {"pets:*", "tasks:*", "configs:read"}
     assert principal.expires == NOW.replace(microsecond=0) + timedelta(minutes=15)
     assert session_of(principal) == SESSION
