@@ -5,13 +5,15 @@ import logging
 import math
 import time
 from typing import Any
-from uuid import uuid4
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.errors import DomainError, Malformed, RequestTimeout
+from mainstay.kernel.core.ids import random_uuid
+from mainstay.kernel.http.exchange import Exchange, head
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class HeadTooLarge(Malformed):
 class Connection(HttpToolsProtocol):
     """Has one deadline, which the server looks at ten times a second: a request costs no timer."""
 
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn leaves None out
+    cycle: Exchange | None  # type: ignore[assignment]  # uvicorn leaves None out, and has its own
     deadline = math.inf
     _in_head = False  # the first byte of a request is here, the end of its headers is not
     _overhead = 0  # bytes since the last piece of a body, or since a request began
@@ -81,8 +83,13 @@ class Connection(HttpToolsProtocol):
         self._check_head()
         self._in_head = False
         self.deadline = math.inf
-        super().on_headers_complete()
+        previous, self.cycle = self.cycle, self._exchange()
         self.headers = []  # for trailers: they must not join the headers (RFC 9110, section 6.5.1)
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         if STOPPING in self.app_state:
             self.finish()
 
@@ -121,6 +128,28 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False
 
+    def _exchange(self) -> Exchange:
+        url, version = httptools.parse_url(self.url), self.parser.get_http_version()
+        path: bytes = url.path
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["path"] = unquote(path.decode("ascii"))
+        self.scope["raw_path"] = path
+        self.scope["query_string"] = url.query or b""
+        return Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,  # the boundary has its own
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+
     def _check_head(self) -> None:
         """Raises, which ends the parsing, where the request must not be started."""
         size = len(self.url)
@@ -158,7 +187,7 @@ class Connection(HttpToolsProtocol):
             self._answer(status, error)
 
     def _answer(self, status: int, error: DomainError) -> None:
-        request_id = str(uuid4())
+        request_id = random_uuid()
         logger.info("refused with %d %s, request id %s", status, error.code, request_id)
         body = dumps({"error": {"code": error.code, "message": str(error), "details": {}, "request_id": request_id}})
         headers = [
@@ -170,7 +199,6 @@ class Connection(HttpToolsProtocol):
             (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
+        self.transport.write(head(status, headers) + body)
         self.transport.write_eof()
         self.deadline = time.monotonic() + _LINGER_SECONDS
