@@ -1,7 +1,9 @@
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,11 +41,12 @@ def in_request() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("in_request")
-def test_every_logger_writes_lines_of_one_shape(lines: Lines) -> None:
+async def test_every_logger_writes_lines_of_one_shape(lines: Lines) -> None:
     configure_logging("INFO", json=True)
     structlog.get_logger("ours").info("one", pets=1)
     logging.getLogger("library").info("number %d", 2)
     AccessLog(json=True).line("GET", "/pets/{pet_id}", 200, 0.0012, "r-1")
+    await asyncio.sleep(0)
     ours, library, access = lines()
     assert ours | {"event": "one", "pets": 1, "level": "info", "logger": "ours", "request_id": "r-1"} == ours
     assert library | {"event": "number 2", "level": "info", "logger": "library", "request_id": "r-1"} == library
@@ -54,12 +57,13 @@ def test_every_logger_writes_lines_of_one_shape(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("json", [True, False])
-def test_the_line_of_a_request_names_who_called_and_the_tenant_if_there_is_one(
+async def test_the_line_of_a_request_names_who_called_and_the_tenant_if_there_is_one(
     capsys: pytest.CaptureFixture[str], json: bool
 ) -> None:
     configure_logging("INFO", json=json)
     AccessLog(json=json).line("GET", "/orders", 200, 0.0, "r-1", user="u-1", tenant="tenant-1")
     AccessLog(json=json).line("GET", "/pets", 200, 0.0, "r-1")
+    await asyncio.sleep(0)
     of_a_tenant, of_none = capsys.readouterr().out.splitlines()
     assert '"tenant":"tenant-1"' in of_a_tenant if json else "tenant=tenant-1" in of_a_tenant
     assert '"user":"u-1"' in of_a_tenant if json else "user=u-1" in of_a_tenant
@@ -77,7 +81,7 @@ def test_a_line_outside_a_request_has_no_request_id(lines: Lines) -> None:
     ("level", "passed"),
     [("DEBUG", 5), ("INFO", 4), ("WARNING", 3), ("ERROR", 2), ("CRITICAL", 1)],
 )
-def test_what_is_below_the_level_is_left_out(level: str, passed: int, lines: Lines) -> None:
+async def test_what_is_below_the_level_is_left_out(level: str, passed: int, lines: Lines) -> None:
     configure_logging(level, json=True)
     for write in (logging.debug, logging.info, logging.warning, logging.error, logging.critical):
         write("one")
@@ -86,6 +90,7 @@ def test_what_is_below_the_level_is_left_out(level: str, passed: int, lines: Lin
         getattr(structlog.get_logger("ours"), name)("one")
     assert len(lines()) == passed
     AccessLog(json=True).line("GET", "/pets", 200, 0.0, "r")
+    await asyncio.sleep(0)
     assert len(lines()) == (passed >= 4)
 
 
@@ -168,7 +173,7 @@ def test_a_message_cannot_make_a_line_of_its_own(lines: Lines) -> None:
     assert line["event"] == 'a\n{"event": "forged"}\r\nb\x1b[2J'
 
 
-def test_a_request_is_answered_when_nobody_reads_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_is_answered_when_nobody_reads_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone:
         """Standard output after its reader has ended."""
 
@@ -182,4 +187,25 @@ def test_a_request_is_answered_when_nobody_reads_the_log(monkeypatch: pytest.Mon
 
     configure_logging("INFO", json=True)
     monkeypatch.setattr("sys.stdout", Gone())
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     AccessLog(json=True).line("GET", "/pets", 200, 0.0, "r")
+    await asyncio.sleep(0)
+    assert failures == []
+
+
+async def test_the_lines_of_one_turn_of_the_loop_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+    output = SimpleNamespace(buffer=SimpleNamespace(write=writes.append, flush=lambda: writes.append(b"flush")))
+    configure_logging("INFO", json=True)
+    monkeypatch.setattr("sys.stdout", output)
+    log = AccessLog(json=True)
+    for turn in (["r-1", "r-2", "r-3"], ["r-4"]):
+        for request_id in turn:
+            log.line("GET", "/pets", 200, 0.0, request_id)
+        assert writes == []
+        await asyncio.sleep(0)
+        written, flush = writes
+        assert [json.loads(line)["request_id"] for line in written.splitlines()] == turn
+        assert flush == b"flush"
+        writes.clear()
