@@ -6,7 +6,8 @@ those after it (docs/adr/0017-what-a-request-costs.md).
 
 from collections import defaultdict
 
-from starlette.routing import Match, Router
+from starlette.convertors import StringConvertor
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from mainstay.kernel.http.unit import UnitRoute
@@ -23,7 +24,7 @@ class Dispatch:
         self._routes = defaultdict[tuple[str, str], list[UnitRoute]](list)
         self._deepest = 0  # slashes: no value that stands in a path has one
         for route in router.routes:
-            if isinstance(route, UnitRoute):
+            if isinstance(route, UnitRoute) and _takes_text(route):
                 self._deepest = max(self._deepest, route.path.count("/"))
                 written_out = route.path.partition("{")[0].rstrip("/")
                 for method in route.methods:
@@ -32,7 +33,7 @@ class Dispatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or what else a server asks."""
         route = self._find(scope) if scope["type"] == "http" else None
-        await (route.handle if route else self._router)(scope, receive, send)
+        await (route.app if route else self._router)(scope, receive, send)
 
     def _find(self, scope: Scope) -> UnitRoute | None:
         """The route, with what it has found in the path left in the scope."""
@@ -41,9 +42,14 @@ class Dispatch:
             return None
         while begin:
             for route in self._routes.get((scope["method"], begin), ()):
-                match, found = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(found)
+                if found := route.path_regex.match(scope["path"]):
+                    scope["route"], scope["endpoint"] = route, route.endpoint
+                    scope["path_params"] = found.groupdict()
                     return route
             begin = begin.rpartition("/")[0]
         return None
+
+
+def _takes_text(route: UnitRoute) -> bool:
+    """Whether what stands in the path is bound as it is sent: pydantic reads it, no convertor of Starlette's."""
+    return all(isinstance(convertor, StringConvertor) for convertor in route.param_convertors.values())
