@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from mainstay.kernel.core.errors import NotFound, Unavailable
-from mainstay.kernel.db.engine import Connection, Database
+from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.lease import Connection
 from mainstay.kernel.db.statements import Statement
 
 THINGS = Table(

@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from mainstay.kernel.core.errors import Unavailable
-from mainstay.kernel.db.engine import Connection, Database, Timeouts
+from mainstay.kernel.db.engine import Database, Timeouts
+from mainstay.kernel.db.lease import Connection
 
 POOL = 3
 """Connections of the `database` fixture, at most."""
@@ -26,7 +27,7 @@ async def assert_sound(database: Database) -> None:
     """Every connection that there is can be had, and answers what it is asked."""
     answers = await asyncio.gather(*(database.fetch_text("SELECT $1::int", [number]) for number in range(20)))
     assert answers == list(range(20))
-    async with held(database, SHARE if len(database._slots) > 1 else POOL):
+    async with held(database, SHARE if len(database._terms.turns) > 1 else POOL):
         pass
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from mainstay.kernel.core.context import request_context
 from mainstay.kernel.core.encoding import dumps
 from mainstay.kernel.core.events import Event
-from mainstay.kernel.db.engine import Connection
+from mainstay.kernel.db.lease import Connection
 
 COLUMNS = (
     ("tenant_id", "text"),

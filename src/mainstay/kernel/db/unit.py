@@ -19,7 +19,8 @@ from sqlalchemy import Delete, Insert, Update, literal_column
 from mainstay.kernel.core.errors import DomainError, Unavailable
 from mainstay.kernel.core.unit import Key, KeyTaken, LostRace, Reply, RequestInProgress, Unit
 from mainstay.kernel.db import idempotency, outbox
-from mainstay.kernel.db.engine import Connection, Database
+from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.lease import Connection
 from mainstay.kernel.db.statements import Statement, Values
 
 Change = Insert | Update | Delete

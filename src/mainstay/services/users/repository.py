@@ -14,7 +14,8 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from mainstay.kernel.core.cursor import KeysetPage
 from mainstay.kernel.core.errors import InvalidToken
 from mainstay.kernel.core.unit import LostRace
-from mainstay.kernel.db.engine import Connection, Database, Row
+from mainstay.kernel.db.engine import Database
+from mainstay.kernel.db.lease import Connection, Row
 from mainstay.kernel.db.repository import Table
 from mainstay.kernel.db.statements import Statement
 from mainstay.kernel.db.unit import PostgresUnit
