@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mainstay.kernel.http.strict_json import INT64_MAX, INT64_MIN
@@ -96,10 +96,10 @@ def _uuid(value: object) -> object:
     """In the one spelling that this program writes: pydantic would also take braces, `urn:uuid:` and no hyphens."""
     if isinstance(value, str) and not _UUID.fullmatch(value):
         raise PydanticCustomError("uuid_parsing", "Input should be a UUID in its usual form")
-    return UUID(value) if isinstance(value, str) else value
+    return value
 
 
-PlainUuid = Annotated[UUID, BeforeValidator(_uuid)]
+PlainUuid = Annotated[UUID, Strict(strict=False), BeforeValidator(_uuid)]
 """A UUID, in a body or a path."""
 
 
