@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from mainstay.kernel.ops import tallies
 
 # Seconds: from a look-up by key to the time-outs after which no statement runs any more.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -20,15 +22,15 @@ class DatabaseMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._size = _gauge("db_pool_size", "Connections that the pool may have.", registry)
-        self._in_use = _gauge("db_pool_in_use", "Connections that are lent.", registry)
-        self._waiting = _gauge("db_pool_waiting", "Callers that wait for a connection.", registry)
+        self._in_use = _gauge("db_pool_in_use", "Connections that are lent.", registry, tallies.gauge())
+        self._waiting = _gauge("db_pool_waiting", "Callers that wait for a connection.", registry, tallies.gauge())
         self._refused = Counter(
             "db_pool_refused",
             "Callers that got no connection in time, and were answered 503.",
             ("pool",),
             registry=registry,
         )
-        self._seconds = Histogram(
+        self._seconds = tallies.histogram()(
             "db_query_duration_seconds",
             "Time for which a connection was lent: of a statement, or of a transaction with several.",
             ("service",),
@@ -69,5 +71,5 @@ class RelayMetrics:
         )
 
 
-def _gauge(name: str, text: str, registry: CollectorRegistry) -> Gauge:
-    return Gauge(name, text, ("pool",), registry=registry, multiprocess_mode="livesum")
+def _gauge(name: str, text: str, registry: CollectorRegistry, kind: type[Gauge] = Gauge) -> Gauge:
+    return kind(name, text, ("pool",), registry=registry, multiprocess_mode="livesum")

@@ -2,9 +2,10 @@
 
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from mainstay.kernel.core.rates import Group
+from mainstay.kernel.ops import tallies
 
 # Seconds: from a cached read to the two seconds after which every request has been answered.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -18,15 +19,15 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
-        self._requests = Counter("http_requests", "Requests answered.", labels, registry=registry)
-        self._seconds = Histogram(
+        self._requests = tallies.counter()("http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = tallies.histogram()(
             "http_request_duration_seconds",
             "Time to the end of the answer.",
             labels[:2],
             registry=registry,
             buckets=_BUCKETS,
         )
-        self._in_flight = Gauge(
+        self._in_flight = tallies.gauge()(
             "http_requests_in_flight",
             "Requests being answered, the one that asks for this among them.",
             registry=registry,
