@@ -10,7 +10,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from mainstay.kernel.db.migrations import LOCATION
+from mainstay.kernel.db.revisions import LOCATION
 from mainstay.services.configs.migrations import LOCATION as CONFIGS
 
 OLDEST_POSTGRES = "15"

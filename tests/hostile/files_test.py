@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mainstay.cli.backup_file import BackupError, Manifest, reading, write
-from mainstay.kernel.db.migrations import MigrationError
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.kernel.sinks.signature import signing_keys
 from mainstay.kernel.sinks.webhook import webhook_url
 from mainstay.services.configs.migrations import load

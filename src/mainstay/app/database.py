@@ -11,6 +11,7 @@ from mainstay.kernel.db import migrations
 from mainstay.kernel.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from mainstay.kernel.db.engine import Database, Timeouts
 from mainstay.kernel.db.models import Base, Tables
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.kernel.ops.database_metrics import DatabaseMetrics
 from mainstay.services.configs import migrations as configs_migrations
 from mainstay.settings import Settings
@@ -51,7 +52,7 @@ def said_plainly() -> Iterator[None]:
     """What is wrong with the database, as an operator can read it. Raises StartupError."""
     try:
         yield
-    except (EmbeddedPostgresError, migrations.MigrationError) as error:
+    except (EmbeddedPostgresError, MigrationError) as error:
         raise StartupError(str(error)) from error
     except Unavailable as error:
         cause = error.original_error or error

@@ -19,8 +19,8 @@ from mainstay.kernel.core.keys import EdKeys
 from mainstay.kernel.core.rates import CountsAway, Rate
 from mainstay.kernel.core.sink import CheckedSink, Unusable
 from mainstay.kernel.db.inspection import Server, open_inspection
-from mainstay.kernel.db.migrations import MigrationError
 from mainstay.kernel.db.relay.operations import OutboxError, SinkStats, open_operations
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.kernel.ops.secret import kept_secret
 from mainstay.kernel.sinks import from_extra
 from mainstay.settings import Settings

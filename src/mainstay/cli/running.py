@@ -27,8 +27,8 @@ def on_database(work: Callable[[str], Any]) -> Any:
     from mainstay.kernel.db.archive import ArchiveError
     from mainstay.kernel.db.embedded import EmbeddedPostgresError
     from mainstay.kernel.db.inspection import InspectionError
-    from mainstay.kernel.db.migrations import MigrationError
     from mainstay.kernel.db.relay.operations import OutboxError
+    from mainstay.kernel.db.revisions import MigrationError
     from mainstay.kernel.db.tools import ToolsError
 
     settings = read_settings()

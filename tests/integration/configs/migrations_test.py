@@ -11,7 +11,9 @@ import pytest
 
 from mainstay.app import database
 from mainstay.kernel.db import migrations as alembic
-from mainstay.kernel.db.migrations import DatabaseAheadError, MigrationError, Status
+from mainstay.kernel.db import revisions
+from mainstay.kernel.db.migrations import DatabaseAheadError, Status
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.services.configs import migrations
 from mainstay.services.configs.migrations import LOCATION, LOCK_KEY, load
 from mainstay.services.configs.pool import Pool
@@ -251,7 +253,7 @@ async def test_alembic_leaves_these_tables_alone(
     assert {"applications", "configurations", "migrations"} & set(database.tables().tables) == set()
     assert await alembic.verify(database_url, database.tables()) == []
 
-    shutil.copytree(alembic.LOCATION, tmp_path / "copy")
+    shutil.copytree(revisions.LOCATION, tmp_path / "copy")
     written = await alembic.new_revision(database_url, database.tables(), "nothing", location=tmp_path / "copy")
     text = written.read_text()
     assert "applications" not in text

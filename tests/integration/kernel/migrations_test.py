@@ -18,8 +18,9 @@ from sqlalchemy import MetaData
 import mainstay.services.pets.models  # noqa: F401 - puts its tables into the metadata
 from mainstay.kernel.core.errors import Unavailable
 from mainstay.kernel.db.engine import Database
-from mainstay.kernel.db.migrations import LOCATION, LOCK_KEY, MigrationError, down, is_current, status, up, verify
+from mainstay.kernel.db.migrations import LOCK_KEY, down, is_current, status, up, verify
 from mainstay.kernel.db.models import Base
+from mainstay.kernel.db.revisions import LOCATION, MigrationError
 
 MODELS = Base.metadata
 FILES = sorted((LOCATION / "versions").glob("*.py"))

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
 from mainstay.kernel.db import migrations
-from mainstay.kernel.db.migrations import LOCATION, MigrationError, up, verify
+from mainstay.kernel.db.migrations import up, verify
+from mainstay.kernel.db.revisions import LOCATION, MigrationError
 
 FILES = sorted((LOCATION / "versions").glob("*.py"))
 

@@ -21,7 +21,8 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, UndefinedTable
 from psycopg2.extras import RealDictCursor
 
 from mainstay.kernel.core.errors import Unavailable
-from mainstay.kernel.db.migrations import SESSION, DatabaseAheadError, MigrationError, Status
+from mainstay.kernel.db.migrations import SESSION, DatabaseAheadError, Status
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.services.configs.driver import Connection, connect
 from mainstay.services.configs.pool import Pool
 

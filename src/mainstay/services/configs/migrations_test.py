@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.kernel.db.migrations import DatabaseAheadError, MigrationError
+from mainstay.kernel.db.migrations import DatabaseAheadError
+from mainstay.kernel.db.revisions import MigrationError
 from mainstay.services.configs.migrations import LOCATION, Applied, File, Row, load, pending
 
 FILES = [File(1, "0001_init", "SELECT 1"), File(2, "0002_more", "SELECT 2"), File(3, "0003_most", "SELECT 3")]
