@@ -4,7 +4,9 @@ The two bundles are the files of the upstream releases, which two PyPI packages 
 packages are found by name and never imported.
 """
 
-from functools import cache
+import asyncio
+from collections.abc import Callable
+from functools import cache, partial
 from hashlib import sha256
 from html import escape
 from importlib.util import find_spec
@@ -60,11 +62,14 @@ _LINKS = {
 
 
 class Document:
-    """A body that stays the same for as long as the process lives, with the headers it goes out with."""
+    """A body that stays the same for as long as the process lives, with the headers it goes out with.
 
-    def __init__(self, body: bytes, media_type: str, policy: str = _POLICY) -> None:
-        self.version = sha256(body).hexdigest()[:16]
-        self._body = body
+    It is read anew, in a thread, whenever somebody asks: the bundles have 3 MB, and few ask.
+    """
+
+    def __init__(self, read: Callable[[], bytes], media_type: str, policy: str = _POLICY) -> None:
+        self.version = sha256(read()).hexdigest()[:16]
+        self._read = read
         self._media_type = media_type
         self._policy = policy
 
@@ -84,7 +89,7 @@ class Document:
         if_none_match = request.headers.getlist("if-none-match")
         if if_none_match and TagList.parse(", ".join(if_none_match)).names(self.version):
             return Response(status_code=304, headers=headers)
-        return Response(self._body, media_type=self._media_type, headers=headers)
+        return Response(await asyncio.to_thread(self._read), media_type=self._media_type, headers=headers)
 
 
 class _Route(Route):
@@ -107,7 +112,8 @@ def mount_docs(app: FastAPI) -> None:
 
     @cache
     def openapi() -> Document:
-        return Document(orjson.dumps(app.openapi()), "application/json")
+        body = orjson.dumps(app.openapi())
+        return Document(lambda: body, "application/json")
 
     async def respond_openapi(request: Request) -> Response:
         return await openapi().respond(request)
@@ -135,10 +141,11 @@ def _assets() -> dict[str, Document]:
         ours / "redoc.js",
         ours / "swagger.js",
     ]
-    return {
-        file.name: Document(file.read_bytes().replace(_REDOC_LOGO, _NO_IMAGE), _MEDIA_TYPES[file.suffix])
-        for file in files
-    }
+    return {file.name: Document(partial(_bundle, file), _MEDIA_TYPES[file.suffix]) for file in files}
+
+
+def _bundle(file: Path) -> bytes:
+    return file.read_bytes().replace(_REDOC_LOGO, _NO_IMAGE)
 
 
 def _folder(package: str) -> Path:
@@ -156,4 +163,5 @@ def _page(title: str, *names: str, policy: str = _POLICY) -> Document:
         _LINKS[Path(name).suffix].format(name=name, version=_assets()[name].version)
         for name in ("favicon.svg", "page.css", *names)
     ]
-    return Document(_PAGE.format(title=escape(title), links="\n".join(links)).encode(), "text/html", policy)
+    page = _PAGE.format(title=escape(title), links="\n".join(links)).encode()
+    return Document(lambda: page, "text/html", policy)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import inspect
 import logging
 import math
@@ -64,6 +65,7 @@ class Server(uvicorn.Server):
         await super().startup([sock.dup() for sock in sockets or ()])  # the loop closes its own, these stay ours
         for sock in sockets or ():
             logger.info("listening on %s", _url(sock))
+        gc.freeze()  # what is here lives as long as the process: to look at it again and again takes 40 ms each time
         if self.started and self.on_serving is not None:
             self.on_serving()
 
