@@ -29,7 +29,8 @@ T = TypeVar("T")
 
 # No secret: it makes what bcrypt hashes another value than the same HMAC would be elsewhere.
 _PURPOSE = b"mainstay password v1"
-_NICENESS = 10
+_NICENESS = 10  # a tenth of a busy core
+_PATIENCE = 2.0  # seconds, some four times what a hash takes where a core has time for it
 _WAIT = 2.0
 """Seconds for which a hash may wait for a thread: later the caller has gone."""
 
@@ -128,10 +129,16 @@ def _shortened(password: bytes) -> bytes:
 
 
 def _step_aside() -> None:
-    """Give way to all who do not hash: a quarter of a second of work must not come before a read of a millisecond.
+    """Take only what nobody else wants of a core: a quarter of a second of work must not hold up a millisecond's.
 
-    A tenth of a busy core is left to it. Linux alone has priorities of threads; elsewhere the threads are as others.
+    Linux alone has priorities of threads, and a thread cannot take its own back; elsewhere they are as others.
     """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def _give_way() -> None:
+    """Come after the others, but come."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
@@ -143,7 +150,8 @@ class Passwords:
         """`others` made hashes that are still there: they are verified, and replaced when their owner signs in."""
         self._current = current
         self._schemes = (current, *others)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords", initializer=_step_aside)
+        self._aside = ThreadPoolExecutor(threads, "passwords aside", _step_aside)
+        self._among = ThreadPoolExecutor(threads, "passwords among the others", _give_way)
         self._slots = asyncio.Semaphore(threads)
         self._wait = wait
 
@@ -164,7 +172,8 @@ class Passwords:
 
     def close(self) -> None:
         """End the threads, without waiting for what they are at."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._aside, self._among):
+            executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
@@ -173,9 +182,19 @@ class Passwords:
         except TimeoutError as error:
             raise Unavailable("Too many people are signing in right now; please try again.") from error
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await self._work(work)
         finally:
             self._slots.release()
+
+    async def _work(self, work: Callable[[], T]) -> T:
+        """Aside, and where no core has time for that, once more among the others: nobody could sign in any more."""
+        loop = asyncio.get_running_loop()
+        aside = loop.run_in_executor(self._aside, work)
+        await asyncio.wait([aside], timeout=_PATIENCE)
+        if aside.done():
+            return aside.result()
+        aside.cancel()
+        return await loop.run_in_executor(self._among, work)
 
 
 def _bytes(password: str) -> bytes:

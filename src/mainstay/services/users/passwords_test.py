@@ -11,6 +11,7 @@ import bcrypt
 import pytest
 
 from mainstay.kernel.core.errors import Invalid, Unavailable
+from mainstay.services.users import passwords as module
 from mainstay.services.users.domain import PASSWORD_MIN
 from mainstay.services.users.passwords import Argon2id, Bcrypt, Passwords, Scheme, check_password
 
@@ -230,16 +231,64 @@ async def test_who_gives_up_leaves_the_place_to_the_next(slow: Slow, make: Make)
     assert await passwords.hash(GOOD)
 
 
+class Noting(Bcrypt):
+    """Notes the threads that hash: their name, policy and niceness. Those aside can be held up."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.threads: list[tuple[str, int, int]] = []
+        self.has_time_aside = threading.Event()
+
+    def hash(self, password: bytes) -> str:
+        name = threading.current_thread().name
+        self.threads.append(
+            (name, os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        )
+        if "aside" in name:
+            assert self.has_time_aside.wait(20)
+        return super().hash(password)
+
+
+@pytest.fixture
+def noting() -> Iterator[Noting]:
+    scheme = Noting()
+    yield scheme
+    scheme.has_time_aside.set()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
-async def test_who_hashes_gives_way_to_the_others(make: Make) -> None:
-    niceness: list[int] = []
+async def test_who_hashes_takes_only_what_nobody_else_wants(make: Make, noting: Noting) -> None:
+    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+    noting.has_time_aside.set()
+    assert await make(noting).hash(GOOD)
+    ((_, policy, _),) = noting.threads
+    assert policy == os.SCHED_IDLE
+    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
 
-    class Asked(Bcrypt):
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+async def test_where_others_want_all_the_time_there_is_a_hash_is_made_among_them(
+    make: Make, noting: Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    hashing = make(noting, threads=1)
+    for _ in range(3):  # the one thread aside has begun, and never ends
+        made = await hashing.hash(GOOD)
+        assert made.startswith("$2b$04$")
+    aside, *among = noting.threads
+    assert aside[1] == os.SCHED_IDLE
+    assert [policy for _, policy, _ in among] == [os.SCHED_OTHER] * 3
+    assert {niceness for _, _, niceness in among} == {os.getpriority(os.PRIO_PROCESS, 0) + 10}
+
+
+async def test_a_failure_aside_is_told_and_not_tried_again(make: Make) -> None:
+    calls: list[str] = []
+
+    class Failing(Bcrypt):
         def hash(self, password: bytes) -> str:
-            niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-            return super().hash(password)
+            calls.append("hash")
+            raise MemoryError
 
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    await make(Asked(4)).hash(GOOD)
-    assert niceness[0] > before
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    with pytest.raises(MemoryError):
+        await make(Failing(4)).hash(GOOD)
+    assert calls == ["hash"]
