@@ -28,7 +28,7 @@ HEAD_KEY = "mainstay.head"
 
 
 class _Spelled(bytes):
-    """A header name that keeps its spelling: the server lower-cases every name with `lower()`."""
+    """A header name that keeps its spelling where uvicorn serves without us, which lower-cases each with `lower()`."""
 
     def lower(self) -> bytes:
         """Itself."""
