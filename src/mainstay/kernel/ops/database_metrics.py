@@ -22,15 +22,15 @@ class DatabaseMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._size = _gauge("db_pool_size", "Connections that the pool may have.", registry)
-        self._in_use = _gauge("db_pool_in_use", "Connections that are lent.", registry, tallies.gauge())
-        self._waiting = _gauge("db_pool_waiting", "Callers that wait for a connection.", registry, tallies.gauge())
+        self._in_use = _gauge("db_pool_in_use", "Connections that are lent.", registry, tallies.Gauge)
+        self._waiting = _gauge("db_pool_waiting", "Callers that wait for a connection.", registry, tallies.Gauge)
         self._refused = Counter(
             "db_pool_refused",
             "Callers that got no connection in time, and were answered 503.",
             ("pool",),
             registry=registry,
         )
-        self._seconds = tallies.histogram()(
+        self._seconds = tallies.Histogram(
             "db_query_duration_seconds",
             "Time for which a connection was lent: of a statement, or of a transaction with several.",
             ("service",),

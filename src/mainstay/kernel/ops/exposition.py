@@ -7,6 +7,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from mainstay.kernel.ops.shared_metrics import is_shared
+from mainstay.kernel.ops.tallies import hand_over
 
 Look = Callable[[], Awaitable[Sequence[Metric]]]
 """Finds figures that nobody in the program counts. Answers soon, with nothing where they cannot be found."""
@@ -35,6 +36,7 @@ class Exposition:
     async def render(self) -> bytes:
         """The text."""
         self._found.metrics = [metric for look in self._looks for metric in await look()]
+        hand_over()
         return generate_latest(self._read)
 
 

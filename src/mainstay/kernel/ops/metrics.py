@@ -19,15 +19,15 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
-        self._requests = tallies.counter()("http_requests", "Requests answered.", labels, registry=registry)
-        self._seconds = tallies.histogram()(
+        self._requests = tallies.Counter("http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = tallies.Histogram(
             "http_request_duration_seconds",
             "Time to the end of the answer.",
             labels[:2],
             registry=registry,
             buckets=_BUCKETS,
         )
-        self._in_flight = tallies.gauge()(
+        self._in_flight = tallies.Gauge(
             "http_requests_in_flight",
             "Requests being answered, the one that asks for this among them.",
             registry=registry,
