@@ -14,6 +14,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Literal, Protocol, TypeVar
@@ -131,16 +132,19 @@ def _shortened(password: bytes) -> bytes:
 def _step_aside() -> None:
     """Take only what nobody else wants of a core: a quarter of a second of work must not hold up a millisecond's.
 
-    Linux alone has priorities of threads, and a thread cannot take its own back; elsewhere they are as others.
+    Linux alone has priorities of threads, and a thread cannot take its own back. Elsewhere they are as others, also
+    where a container forbids it.
     """
     if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _give_way() -> None:
     """Come after the others, but come."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class Passwords:

@@ -281,6 +281,21 @@ async def test_where_others_want_all_the_time_there_is_a_hash_is_made_among_them
     assert {niceness for _, _, niceness in among} == {os.getpriority(os.PRIO_PROCESS, 0) + 10}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+@pytest.mark.parametrize("patience", [0.0, 2.0])
+async def test_where_threads_may_not_give_way_they_hash_all_the_same(
+    make: Make, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbid)
+    monkeypatch.setattr(os, "setpriority", forbid)
+    monkeypatch.setattr(module, "_PATIENCE", patience)
+    hashing = make(Bcrypt(4))
+    assert await hashing.verify(GOOD, await hashing.hash(GOOD))
+
+
 async def test_a_failure_aside_is_told_and_not_tried_again(make: Make) -> None:
     calls: list[str] = []
 
