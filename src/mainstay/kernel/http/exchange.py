@@ -23,7 +23,7 @@ class Exchange(RequestResponseCycle):
     """Writes the head together with the first of the body, and looks once at all of it.
 
     uvicorn writes the two apart, and searches each name and value for what may not be in it. Each write wakes the
-    caller: together that took 18 of the 187 us of reading an order (docs/adr/0017-what-a-request-costs.md).
+    caller: together that took 18 of the 203 us of reading an order (docs/adr/0017-what-a-request-costs.md).
     """
 
     _unsent = b""
