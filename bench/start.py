@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from bench.finding import Finding, exit_code, table
-from bench.measure import DATA
-from bench.server import free_port
+from bench.measure import DATA, cores
+from bench.server import free_port, pin
 
 HELP = 0.3
 READY = 1.5
@@ -21,6 +21,7 @@ _DEADLINE = 60.0
 
 def find(*, long: bool) -> list[Finding]:
     """Measure."""
+    pin(set.union(*cores()))  # a part before this one may have kept off the server's core
     times = _TIMES * (3 if long else 1)
     helps = [_help() for _ in range(times)]
     DATA.mkdir(exist_ok=True)

@@ -75,7 +75,9 @@ class MemoryWindow:
         now = self._clock()
         begin = now - self._rate.seconds
         self._forget(begin)
-        times = self._times.setdefault(caller, deque())
+        times = self._times.get(caller)
+        if times is None:
+            times = self._times[caller] = deque()
         while times and times[0] <= begin:
             times.popleft()
         allowed = len(times) < self._rate.amount

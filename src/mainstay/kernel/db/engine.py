@@ -128,7 +128,8 @@ class Database:
     async def fetch_one(self, statement: Statement, values: Values) -> Row | None:
         """The first row, if any."""
         async with self.connection() as connection:
-            return await connection.fetch_one(statement, values)
+            row: Row | None = await connection.driver.fetchrow(statement.text, *statement.arguments(values))
+            return row
 
     async def fetch_all(self, statement: Statement, values: Values) -> list[Row]:
         """All rows."""

@@ -57,8 +57,11 @@ class RateLimits:
         limit = self._limits.get(group)
         if limit is None:
             return
-        taken = await self._take(limit.take, _caller(scope), group)
-        if taken is not None:
+        try:
+            taken = await limit.take(_caller(scope))
+        except CountsAway as error:
+            self._go_on(group, error)
+        else:
             scope[RATE_LIMIT_KEY] = limit.headers(taken)
             self._check(taken, group)
 
@@ -66,20 +69,17 @@ class RateLimits:
         """Count an attempt to sign in, of its address and of the account. Raises RateLimited and Unavailable."""
         for counted in (_address(scope), f"account {account}"):
             for take in self._sign_ins:
-                taken = await self._take(take, counted, AUTH)
-                if taken is not None:
-                    self._check(taken, AUTH)
+                try:
+                    self._check(await take(counted), AUTH)
+                except CountsAway as error:
+                    self._go_on(AUTH, error)
 
-    async def _take(self, take: Take, counted: str, group: Group) -> Taken | None:
-        """Count; None where that fails and matters less than an answer. Raises Unavailable where it matters more."""
-        try:
-            return await take(counted)
-        except CountsAway as error:
-            self._metrics.failed(group)
-            self._tell(error)
-            if group == AUTH:
-                raise Unavailable(original_error=error) from error
-            return None
+    def _go_on(self, group: Group, error: CountsAway) -> None:
+        """Uncounted, where an answer matters more than the count. Raises Unavailable where it matters less."""
+        self._metrics.failed(group)
+        self._tell(error)
+        if group == AUTH:
+            raise Unavailable(original_error=error) from error
 
     def _check(self, taken: Taken, group: Group) -> None:
         if not taken.allowed:

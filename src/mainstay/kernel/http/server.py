@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 _LAST_CALL_SECONDS = 0.1  # for who has just connected to ask
+_YOUNG = 20_000  # objects that are made between two looks at them: a request leaves next to nothing in rings
 _CUT_OFF = 3  # signals; the second can be the same Ctrl-C, which a worker gets from the terminal and from its parent
 _STALLED_MILLISECONDS = 30_000  # a caller who acknowledges nothing for so long, and reads nothing, is gone
 
@@ -66,6 +67,7 @@ class Server(uvicorn.Server):
         for sock in sockets or ():
             logger.info("listening on %s", _url(sock))
         gc.freeze()  # what is here lives as long as the process: to look at it again and again takes 40 ms each time
+        gc.set_threshold(_YOUNG)
         if self.started and self.on_serving is not None:
             self.on_serving()
 

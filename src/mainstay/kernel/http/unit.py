@@ -91,7 +91,9 @@ class UnitRoute(APIRoute):
         try:
             await self._admit(request)
         finally:  # who is turned away counts too: guessing is no cheaper than asking
-            await self._count(request)
+            if self.group is not None:
+                rate_limits: RateLimits = request.app.state.rate_limits
+                await rate_limits.count(request.scope, self.group)
         if self.body_field is not None:
             await request.load(form_label=self.contract.form_label)
         key = None
@@ -115,12 +117,6 @@ class UnitRoute(APIRoute):
             principal = await guard.admit(request, self.service, self.action, scoped=self.contract.scoped)
         if self.contract.tenant:
             request.scope[TENANT_KEY] = read_tenant(request.named_headers, principal)
-
-    async def _count(self, request: StrictRequest) -> None:
-        """Raises RateLimited, and Unavailable where it must not go on uncounted."""
-        if self.group is not None:
-            rate_limits: RateLimits = request.app.state.rate_limits
-            await rate_limits.count(request.scope, self.group)
 
     async def _attempt(self, request: StrictRequest, key: Key | None) -> Response | None:
         """One run of the endpoint and its commit; None where it lost a race and has to run again."""
