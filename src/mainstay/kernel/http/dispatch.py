@@ -6,7 +6,6 @@ those after it (docs/adr/0017-what-a-request-costs.md).
 
 from collections import defaultdict
 
-from starlette.convertors import StringConvertor
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
@@ -24,7 +23,7 @@ class Dispatch:
         self._routes = defaultdict[tuple[str, str], list[UnitRoute]](list)
         self._deepest = 0  # slashes: no value that stands in a path has one
         for route in router.routes:
-            if isinstance(route, UnitRoute) and _takes_text(route):
+            if isinstance(route, UnitRoute) and ":" not in route.path:  # `{id:int}` would not be bound as it is sent
                 self._deepest = max(self._deepest, route.path.count("/"))
                 written_out = route.path.partition("{")[0].rstrip("/")
                 for method in route.methods:
@@ -48,8 +47,3 @@ class Dispatch:
                     return route
             begin = begin.rpartition("/")[0]
         return None
-
-
-def _takes_text(route: UnitRoute) -> bool:
-    """Whether what stands in the path is bound as it is sent: pydantic reads it, no convertor of Starlette's."""
-    return all(isinstance(convertor, StringConvertor) for convertor in route.param_convertors.values())

@@ -131,9 +131,11 @@ def test_at_a_hangup_new_workers_take_the_places_and_no_request_is_lost(run: "Ru
 
     with ThreadPoolExecutor(4) as callers:
         calls = [callers.submit(call) for _ in range(4)]
-        process.signal(signal.SIGHUP)
-        process.until(lambda: not any(is_alive(pid) for pid in before))
-        enough.set()
+        try:
+            process.signal(signal.SIGHUP)
+            process.until(lambda: not any(is_alive(pid) for pid in before))
+        finally:
+            enough.set()  # also where it fails: the block waits for those who call
     assert [done.exception() for done in calls] == [None] * 4
     assert set(answers) == {200}
     after = process.pids()
